@@ -1,0 +1,80 @@
+//! `/health/live`, `/health/ready` and `/health`: for supervisors, load balancers and people.
+
+use std::time::Duration;
+
+use actix_web::{HttpResponse, Responder, web};
+use serde_json::{Map, Value};
+
+use super::problem::HttpError;
+use super::server::readable;
+
+/// When to ask again whether a service has become ready.
+const READY_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// What a service knows of itself.
+#[derive(Debug, Clone)]
+pub struct Health {
+    pub readiness: Readiness,
+    /// Members of `/health` beside `status` and `reason`; they must show no secrets.
+    pub details: Map<String, Value>,
+}
+
+/// Whether requests can be answered now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readiness {
+    Ready,
+    /// Why not, for whoever has to find out.
+    NotReady(String),
+}
+
+/// Asked at every probe: it reports what is known and waits for nothing.
+pub trait HealthCheck: Send + Sync + 'static {
+    fn health(&self) -> Health;
+}
+
+impl<F: Fn() -> Health + Send + Sync + 'static> HealthCheck for F {
+    fn health(&self) -> Health {
+        self()
+    }
+}
+
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    config
+        .service(readable("/health/live", live))
+        .service(readable("/health/ready", ready))
+        .service(readable("/health", report));
+}
+
+/// The process answers: a supervisor should not restart it.
+async fn live() -> impl Responder {
+    web::Json(serde_json::json!({"status": "live"}))
+}
+
+/// Requests may be sent here: 200, else 503.
+async fn ready(check: web::Data<dyn HealthCheck>) -> Result<impl Responder, HttpError> {
+    match check.health().readiness {
+        Readiness::Ready => Ok(web::Json(serde_json::json!({"status": "ready"}))),
+        Readiness::NotReady(reason) => Err(HttpError::Unavailable {
+            detail: reason,
+            retry_after: READY_RETRY_AFTER,
+            order_id: None,
+        }),
+    }
+}
+
+/// The whole report. It is 200 whatever it says: it was asked for a report and gave one.
+async fn report(check: web::Data<dyn HealthCheck>) -> HttpResponse {
+    let Health { readiness, details } = check.health();
+    let mut report = Map::new();
+    match readiness {
+        Readiness::Ready => {
+            report.insert("status".into(), "ready".into());
+        }
+        Readiness::NotReady(reason) => {
+            report.insert("status".into(), "not_ready".into());
+            report.insert("reason".into(), reason.into());
+        }
+    }
+    report.extend(details);
+    HttpResponse::Ok().json(report)
+}

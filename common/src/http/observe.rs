@@ -1,0 +1,95 @@
+//! Around every request: its duration, the headers that every answer carries, and a problem document where the server
+//! library itself answered an error without one (a wrong method, an unreadable parameter).
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::{Method, StatusCode, header};
+use actix_web::middleware::Next;
+use actix_web::{Error, ResponseError};
+use metrics::Histogram;
+
+use super::problem::{HttpError, PROBLEM_JSON};
+
+const DURATION: &str = "http_request_duration_seconds";
+/// The route of requests to paths that nobody serves: one name for all, so that strangers cannot make up metrics.
+const NO_ROUTE: &str = "none";
+
+pub(super) async fn observe(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, Error> {
+    let started = Instant::now();
+    let mut response = problem_unless_answered(next.call(request).await?);
+    let status = response.status();
+    let headers = response.headers_mut();
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        header::HeaderValue::from_static("nosniff"),
+    );
+    let is_error = status.is_client_error() || status.is_server_error();
+    if is_error && !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(
+            header::CACHE_CONTROL,
+            header::HeaderValue::from_static("no-store"),
+        );
+    }
+    record(&response, started.elapsed());
+    Ok(response)
+}
+
+fn problem_unless_answered<B: MessageBody>(
+    response: ServiceResponse<B>,
+) -> ServiceResponse<EitherBody<B>> {
+    let status = response.status();
+    let is_error = status.is_client_error() || status.is_server_error();
+    let content_type = response.headers().get(header::CONTENT_TYPE);
+    let answered = content_type.is_some_and(|value| {
+        value.as_bytes().starts_with(PROBLEM_JSON.as_bytes())
+            || value.as_bytes().starts_with(b"application/json")
+    });
+    if !is_error || answered {
+        return response.map_into_left_body();
+    }
+    let allow = match status {
+        StatusCode::METHOD_NOT_ALLOWED => allowed_methods(&response),
+        _ => Vec::new(),
+    };
+    let problem = HttpError::from_library(status, allow).error_response();
+    response.into_response(problem).map_into_right_body()
+}
+
+fn allowed_methods<B>(response: &ServiceResponse<B>) -> Vec<Method> {
+    let listed = response.headers().get_all(header::ALLOW);
+    listed
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|method| method.trim().parse().ok())
+        .collect()
+}
+
+thread_local! {
+    /// Each worker looks a route's histogram up once; routes and statuses are few.
+    static HISTOGRAMS: RefCell<HashMap<u16, HashMap<String, Histogram>>> = RefCell::default();
+}
+
+fn record<B>(response: &ServiceResponse<B>, duration: Duration) {
+    let status = response.status().as_u16();
+    let route = response
+        .request()
+        .match_pattern()
+        .unwrap_or_else(|| NO_ROUTE.to_owned());
+    HISTOGRAMS.with_borrow_mut(|histograms| {
+        let routes = histograms.entry(status).or_default();
+        if let Some(histogram) = routes.get(&route) {
+            return histogram.record(duration);
+        }
+        let histogram =
+            metrics::histogram!(DURATION, "route" => route.clone(), "status" => status.to_string());
+        histogram.record(duration);
+        routes.insert(route, histogram);
+    });
+}

@@ -1,0 +1,203 @@
+//! A server with a bound on everything, which listens before it runs (so that a test learns its port) and stops when a
+//! token is cancelled, after finishing what is in flight.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use actix_web::dev::Handler;
+use actix_web::middleware::from_fn;
+use actix_web::{App, FromRequest, HttpResponse, HttpServer, Resource, Responder, web};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpSocket;
+use tokio_util::sync::CancellationToken;
+
+use super::health::{self, HealthCheck};
+use super::metrics::{self, Metrics};
+use super::observe::observe;
+use super::problem::HttpError;
+use crate::setting;
+
+/// Recorded samples are folded into their buckets this often; until then they take memory.
+const METRICS_UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Connections that the system has taken and the server has not.
+const BACKLOG: u32 = 1024;
+
+/// Limits of an HTTP server; the address is each service's own setting.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ServerConfig {
+    /// Threads that answer requests [default: one per core].
+    #[arg(long, env = "HTTP_WORKERS", value_parser = clap::value_parser!(u16).range(1..=512))]
+    pub http_workers: Option<u16>,
+
+    /// Connections open at once; more wait to be accepted.
+    #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_connections: u32,
+
+    /// How long an idle connection is kept open.
+    #[arg(long, env = "KEEP_ALIVE", default_value = "75s", value_parser = setting::duration)]
+    pub keep_alive: Duration,
+
+    /// How long the head of a request may take to arrive.
+    #[arg(long, env = "HEADER_TIMEOUT", default_value = "10s", value_parser = setting::duration)]
+    pub header_timeout: Duration,
+
+    /// How long what is in flight may take to finish once the service was asked to stop.
+    #[arg(long, env = "SHUTDOWN_TIMEOUT", default_value = "25s", value_parser = setting::duration)]
+    pub shutdown_timeout: Duration,
+
+    /// Listen beyond loopback although no API keys are set.
+    #[arg(long, env = "INSECURE", default_value_t = false, value_parser = clap::builder::BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub insecure: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        address: SocketAddr,
+        error: io::Error,
+    },
+    #[error(
+        "{0} can be reached from other machines and no API keys are set: listen on a loopback address, \
+         or pass --insecure (INSECURE=true) if something else keeps strangers away"
+    )]
+    Exposed(SocketAddr),
+}
+
+/// A server that listens and does not answer yet.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    config: ServerConfig,
+    started_at: SystemTime,
+}
+
+impl Server {
+    /// Listens on `address`; port 0 takes a free one. To be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// The address is taken or not ours, or lies beyond loopback without `insecure`.
+    pub fn bind(address: SocketAddr, config: &ServerConfig) -> Result<Self, BindError> {
+        if !address.ip().is_loopback() && !config.insecure {
+            return Err(BindError::Exposed(address));
+        }
+        let failed = |error| BindError::Listen { address, error };
+        let listener = listen(address).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Self {
+            listener,
+            address,
+            config: config.clone(),
+            started_at: SystemTime::now(),
+        })
+    }
+
+    /// Where it listens: the real port where 0 was asked for.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers `routes`, `/health…` and `/metrics` until `stop` is cancelled; then takes no more connections and returns
+    /// when the requests in flight are answered, or after `shutdown_timeout`.
+    ///
+    /// # Errors
+    /// The server cannot be set up, or its threads ended unexpectedly.
+    pub async fn run<R>(
+        self,
+        routes: R,
+        health: Arc<dyn HealthCheck>,
+        recorded: PrometheusHandle,
+        stop: CancellationToken,
+    ) -> io::Result<()>
+    where
+        R: Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+    {
+        let upkeep = tokio::spawn(keep_up(recorded.clone()));
+        let health = web::Data::from(health);
+        let metrics = web::Data::new(Metrics {
+            recorded,
+            started_at: self.started_at,
+        });
+        let app = move || {
+            App::new()
+                .app_data(health.clone())
+                .app_data(metrics.clone())
+                .configure(health::routes)
+                .configure(metrics::routes)
+                .configure(routes.clone())
+                .default_service(web::to(no_such_path))
+                .wrap(from_fn(observe))
+        };
+        let workers = self.workers();
+        // Not awaited in the same expression: the builder is not Send, the running server is.
+        let server = HttpServer::new(app)
+            .workers(workers)
+            .max_connections(per_worker(self.config.max_connections, workers))
+            .keep_alive(self.config.keep_alive)
+            .client_request_timeout(self.config.header_timeout)
+            .tcp_nodelay(true)
+            .shutdown_timeout(self.config.shutdown_timeout.as_secs().max(1))
+            .shutdown_signal(stop.cancelled_owned())
+            .listen(self.listener)?
+            .run();
+        let result = server.await;
+        upkeep.abort();
+        result
+    }
+
+    fn workers(&self) -> usize {
+        match self.config.http_workers {
+            Some(workers) => usize::from(workers),
+            None => std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+}
+
+/// A resource that answers `GET`, and `HEAD` with the same headers; every other method 405.
+pub fn readable<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args> + Clone,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    web::resource(path)
+        .route(web::get().to(handler.clone()))
+        .route(web::head().to(handler))
+}
+
+/// As the standard library does it, with room for more who connect at once.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
+}
+
+async fn no_such_path() -> Result<HttpResponse, HttpError> {
+    Err(HttpError::NotFound {
+        detail: "there is nothing at this path".into(),
+    })
+}
+
+async fn keep_up(recorded: PrometheusHandle) {
+    let mut interval = tokio::time::interval(METRICS_UPKEEP_INTERVAL);
+    loop {
+        interval.tick().await;
+        recorded.run_upkeep();
+    }
+}
+
+fn per_worker(connections: u32, workers: usize) -> usize {
+    usize::try_from(connections)
+        .unwrap_or(usize::MAX)
+        .div_ceil(workers)
+}

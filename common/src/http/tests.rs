@@ -1,0 +1,197 @@
+//! The server as clients meet it, over a real socket.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::{HttpResponse, web};
+use clap::Parser;
+use metrics_exporter_prometheus::PrometheusBuilder;
+use serde_json::{Map, Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+
+#[derive(Parser)]
+struct Config {
+    #[command(flatten)]
+    server: ServerConfig,
+}
+
+fn config(arguments: &[&str]) -> ServerConfig {
+    Config::parse_from([&["test", "--http-workers", "1"], arguments].concat()).server
+}
+
+struct Running {
+    address: SocketAddr,
+    stop: CancellationToken,
+    server: JoinHandle<std::io::Result<()>>,
+}
+
+fn start(readiness: Readiness) -> Running {
+    let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+    let server = Server::bind(loopback, &config(&[])).unwrap();
+    let address = server.address();
+    let health = move || Health {
+        readiness: readiness.clone(),
+        details: Map::from_iter([("lag".into(), json!(0))]),
+    };
+    let routes = |config: &mut web::ServiceConfig| {
+        config
+            .service(readable("/thing", async || {
+                HttpResponse::Ok().body("thing")
+            }))
+            .service(readable("/number", async |_: web::Query<Parameters>| {
+                HttpResponse::Ok().finish()
+            }))
+            .service(readable("/slow", async || {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                HttpResponse::Ok().body("done")
+            }));
+    };
+    let recorded = PrometheusBuilder::new().build_recorder().handle();
+    let stop = CancellationToken::new();
+    let server = tokio::spawn(server.run(routes, Arc::new(health), recorded, stop.clone()));
+    Running {
+        address,
+        stop,
+        server,
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Parameters {
+    #[serde(rename = "n")]
+    _n: u8,
+}
+
+impl Running {
+    async fn ask(&self, request: &str) -> (String, String) {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let request = format!("{request} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.to_lowercase(), body.to_owned())
+    }
+
+    async fn problem(&self, request: &str) -> (String, Value) {
+        let (head, body) = self.ask(request).await;
+        assert!(
+            head.contains("content-type: application/problem+json"),
+            "{head}"
+        );
+        assert!(head.contains("cache-control: no-store"), "{head}");
+        (head, serde_json::from_str(&body).unwrap())
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_path_a_wrong_method_and_a_bad_parameter_are_problem_documents() {
+    let running = start(Readiness::Ready);
+    let (_, problem) = running.problem("GET /nothing").await;
+    assert_eq!(problem["status"], 404);
+    let (head, problem) = running.problem("POST /thing").await;
+    assert_eq!(problem["status"], 405);
+    assert!(head.contains("allow: get, head"), "{head}");
+    let (_, problem) = running.problem("GET /number?n=many").await;
+    assert_eq!(problem["status"], 400);
+}
+
+#[tokio::test]
+async fn head_answers_as_get_without_the_body() {
+    let running = start(Readiness::Ready);
+    let (head, body) = running.ask("HEAD /thing").await;
+    assert!(
+        head.starts_with("http/1.1 200") && head.contains("content-length: 5"),
+        "{head}"
+    );
+    assert!(head.contains("x-content-type-options: nosniff"), "{head}");
+    assert_eq!(body, "");
+}
+
+#[tokio::test]
+async fn readiness_is_200_or_503_and_the_report_is_always_given() {
+    let ready = start(Readiness::Ready);
+    assert!(
+        ready
+            .ask("GET /health/ready")
+            .await
+            .0
+            .starts_with("http/1.1 200")
+    );
+    let away = start(Readiness::NotReady("the broker is away".into()));
+    let (head, problem) = away.problem("GET /health/ready").await;
+    assert!(head.contains("retry-after: 1"), "{head}");
+    assert_eq!(problem["detail"], "the broker is away");
+    let (_, report) = away.ask("GET /health").await;
+    let report: Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(
+        report,
+        json!({"status": "not_ready", "reason": "the broker is away", "lag": 0})
+    );
+    assert!(
+        away.ask("GET /health/live")
+            .await
+            .0
+            .starts_with("http/1.1 200")
+    );
+}
+
+#[tokio::test]
+async fn metrics_tell_the_process_memory() {
+    let running = start(Readiness::Ready);
+    let (head, text) = running.ask("GET /metrics").await;
+    assert!(
+        head.contains("content-type: text/plain; version=0.0.4"),
+        "{head}"
+    );
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("process_resident_memory_bytes "));
+    if cfg!(target_os = "linux") {
+        let bytes: f64 = line.unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        assert!(bytes > 1e6, "{bytes}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_in_flight_is_answered_when_the_server_stops() {
+    let running = start(Readiness::Ready);
+    let mut stream = TcpStream::connect(running.address).await.unwrap();
+    stream
+        .write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+        .await
+        .unwrap();
+    // Answered on another connection of the only worker: the request before it has been taken up.
+    running.ask("GET /thing").await;
+    running.stop.cancel();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.ends_with("done"), "{answer}");
+    running.server.await.unwrap().unwrap();
+    assert!(TcpStream::connect(running.address).await.is_err());
+}
+
+#[tokio::test]
+async fn listening_beyond_loopback_needs_to_be_asked_for() {
+    let everywhere = SocketAddr::from(([0, 0, 0, 0], 0));
+    let refused = Server::bind(everywhere, &config(&[])).unwrap_err();
+    assert!(matches!(refused, BindError::Exposed(_)));
+    assert!(refused.to_string().contains("--insecure"));
+    assert!(Server::bind(everywhere, &config(&["--insecure"])).is_ok());
+}
+
+#[tokio::test]
+async fn a_taken_port_is_named() {
+    let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+    let first = Server::bind(loopback, &config(&[])).unwrap();
+    let error = Server::bind(first.address(), &config(&[]))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains(&first.address().to_string()), "{error}");
+}

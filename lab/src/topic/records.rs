@@ -1,0 +1,148 @@
+//! Records into a topic and out of it, as bytes.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use rdkafka::consumer::Consumer;
+use rdkafka::error::KafkaError;
+use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
+use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord};
+use rdkafka::types::RDKafkaErrorCode;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::{BROKER_PATIENCE, TestTopic};
+
+/// What [`TestTopic::publish`] sends: no part of it has to make sense to the services.
+#[derive(Debug, Clone, Default)]
+pub struct Record {
+    /// `None`: where the key's hash puts it, as the producer would.
+    pub partition: Option<i32>,
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+    pub headers: Vec<(String, Vec<u8>)>,
+}
+
+/// A record as it lies in the topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredRecord {
+    pub partition: i32,
+    pub offset: i64,
+    /// Milliseconds since 1970.
+    pub timestamp: Option<i64>,
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+impl TestTopic {
+    /// Publishes one record and returns its partition and offset.
+    ///
+    /// # Errors
+    /// The broker did not acknowledge it.
+    pub async fn publish(&self, record: &Record) -> anyhow::Result<(i32, i64)> {
+        let positions = self.publish_all(std::slice::from_ref(record)).await?;
+        positions
+            .into_iter()
+            .next()
+            .context("one record has one position")
+    }
+
+    /// Publishes records, each partition's in the order given, and returns their partitions and offsets.
+    ///
+    /// # Errors
+    /// The broker did not acknowledge one of them.
+    pub async fn publish_all(&self, records: &[Record]) -> anyhow::Result<Vec<(i32, i64)>> {
+        let producer: FutureProducer = self
+            .client()
+            .set("enable.idempotence", "true")
+            .set("partitioner", "murmur2_random")
+            .create()?;
+        let mut deliveries = Vec::with_capacity(records.len());
+        for record in records {
+            deliveries.push(self.enqueue(&producer, record).await?);
+        }
+        let mut positions = Vec::with_capacity(records.len());
+        for delivery in deliveries {
+            let delivered = delivery.await?.map_err(|(error, _)| error)?;
+            positions.push((delivered.partition, delivered.offset));
+        }
+        Ok(positions)
+    }
+
+    async fn enqueue(
+        &self,
+        producer: &FutureProducer,
+        record: &Record,
+    ) -> anyhow::Result<DeliveryFuture> {
+        let headers = record
+            .headers
+            .iter()
+            .fold(OwnedHeaders::new(), |headers, (key, value)| {
+                headers.insert(Header {
+                    key,
+                    value: Some(value),
+                })
+            });
+        loop {
+            let mut outgoing = FutureRecord::<[u8], [u8]>::to(&self.name).headers(headers.clone());
+            outgoing.partition = record.partition;
+            outgoing.key = record.key.as_deref();
+            outgoing.payload = record.value.as_deref();
+            match producer.send_result(outgoing) {
+                Ok(delivery) => return Ok(delivery),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                Err((error, _)) => bail!(error),
+            }
+        }
+    }
+
+    /// Every record that the topic holds, by partition and offset.
+    ///
+    /// # Errors
+    /// The broker cannot be reached.
+    pub async fn records(&self) -> anyhow::Result<Vec<StoredRecord>> {
+        let topic = self.clone();
+        tokio::task::spawn_blocking(move || topic.read_to_the_end()).await?
+    }
+
+    fn read_to_the_end(&self) -> anyhow::Result<Vec<StoredRecord>> {
+        let reader = self.reader("lab-reader")?;
+        let mut positions = TopicPartitionList::new();
+        for partition in 0..self.partitions {
+            positions.add_partition_offset(&self.name, partition, Offset::Beginning)?;
+        }
+        reader.assign(&positions)?;
+        let mut unfinished = self.partitions;
+        let mut records = Vec::new();
+        while unfinished > 0 {
+            match reader
+                .poll(BROKER_PATIENCE)
+                .context("the topic's end was not reached")?
+            {
+                Ok(message) => records.push(StoredRecord::from_message(&message)),
+                Err(KafkaError::PartitionEOF(_)) => unfinished -= 1,
+                Err(error) => bail!(error),
+            }
+        }
+        records.sort_by_key(|record| (record.partition, record.offset));
+        Ok(records)
+    }
+}
+
+impl StoredRecord {
+    fn from_message(message: &impl Message) -> Self {
+        let headers = message.headers().into_iter().flat_map(Headers::iter);
+        Self {
+            partition: message.partition(),
+            offset: message.offset(),
+            timestamp: message.timestamp().to_millis(),
+            key: message.key().map(<[u8]>::to_vec),
+            value: message.payload().map(<[u8]>::to_vec),
+            headers: headers
+                .map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec)))
+                .collect(),
+        }
+    }
+}

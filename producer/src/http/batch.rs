@@ -1,0 +1,239 @@
+//! `POST /orders/batch`: many orders, a verdict for each. All are handed over before the first report is waited for, and
+//! one deadline holds for all.
+//!
+//! The body is read whole before anything is published: whether it is an array at all shows only at its end, and a batch
+//! that is cut off on its way is then not half taken.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::header;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use common::http::{HttpError, PROBLEM_JSON};
+use common::order::Rejection;
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use super::body::{self, BodyLimits};
+use super::content::{self, Format, Ndjson};
+use super::door::{Door, RETRY_AFTER};
+use super::verdict::{BatchAnswer, Entry, Problem, Reports, Verdict};
+use crate::publisher::{Delivery, PublishError};
+use crate::request::{Arrival, IdempotencyKey, Record, TraceParent, new_order_id};
+
+const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
+const MAX_BATCH_ORDERS: usize = 10_000;
+/// Between attempts to hand over a record while the queue is full.
+const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(5);
+/// Records handed over before other requests on this thread get their turn.
+const RECORDS_PER_TURN: usize = 64;
+
+pub(super) async fn accept(
+    request: HttpRequest,
+    payload: Payload,
+    door: Data<Door>,
+) -> Result<HttpResponse, HttpError> {
+    let format = content::format(&request, Ndjson::Allowed)?;
+    let key = content::idempotency_key(&request)?;
+    let traceparent = content::traceparent(&request);
+    let limits = BodyLimits {
+        bytes: MAX_BATCH_BYTES,
+        timeout: door.settings.body_timeout,
+    };
+    let mut reserved = door.batch_room.reserve_nothing();
+    let body = body::read(&request, payload, limits, Some(&mut reserved)).await?;
+    let batch = Batch {
+        door: &door,
+        key,
+        traceparent,
+        deadline: Instant::now() + door.publisher.delivery_timeout(),
+    };
+    let entries = batch.publish(&records(&body, format)?).await;
+    Ok(answer(&door, entries))
+}
+
+/// Where the records lie in the body.
+fn records(body: &[u8], format: Format) -> Result<Vec<&[u8]>, HttpError> {
+    let begins_like_array = body.trim_ascii_start().starts_with(b"[");
+    let records: Vec<&[u8]> = match format {
+        Format::Unsaid if !begins_like_array => lines(body),
+        Format::Ndjson => lines(body),
+        Format::Json | Format::Unsaid => array(body)?,
+    };
+    if body.trim_ascii().is_empty() {
+        return Err(HttpError::BadRequest {
+            detail: "the body is empty".into(),
+        });
+    }
+    if records.len() > MAX_BATCH_ORDERS {
+        let detail = format!(
+            "a batch holds at most {MAX_BATCH_ORDERS} orders (got {})",
+            records.len()
+        );
+        return Err(HttpError::PayloadTooLarge {
+            detail,
+            order_id: None,
+        });
+    }
+    Ok(records)
+}
+
+fn lines(body: &[u8]) -> Vec<&[u8]> {
+    body.split(|&byte| byte == b'\n')
+        .filter(|line| !line.trim_ascii().is_empty())
+        .collect()
+}
+
+fn array(body: &[u8]) -> Result<Vec<&[u8]>, HttpError> {
+    let elements: Vec<&RawValue> =
+        serde_json::from_slice(body).map_err(|error| HttpError::BadRequest {
+            detail: format!("the body is not a JSON array of orders: {error}"),
+        })?;
+    Ok(elements
+        .into_iter()
+        .map(|element| element.get().as_bytes())
+        .collect())
+}
+
+/// What the records of one request have in common.
+struct Batch<'a> {
+    door: &'a Door,
+    key: Option<IdempotencyKey>,
+    traceparent: Option<TraceParent>,
+    deadline: Instant,
+}
+
+impl Batch<'_> {
+    async fn publish(&self, records: &[&[u8]]) -> Vec<Entry> {
+        let arrival = Arrival::now(self.door.settings.max_future_skew);
+        let reports = Reports::new();
+        let mut entries = Vec::with_capacity(records.len());
+        for (index, json) in records.iter().enumerate() {
+            if index % RECORDS_PER_TURN == RECORDS_PER_TURN - 1 {
+                tokio::task::yield_now().await;
+            }
+            entries.push(self.enter(index, json, arrival, &reports).await);
+        }
+        for (index, verdict) in reports.wait(self.deadline).await {
+            entries[index].verdict = verdict;
+        }
+        entries
+    }
+
+    /// Hands one record over. Its verdict is `Retry` until a report says otherwise.
+    async fn enter(
+        &self,
+        index: usize,
+        json: &[u8],
+        arrival: Arrival,
+        reports: &Arc<Reports>,
+    ) -> Entry {
+        let order_id = || {
+            self.key
+                .as_ref()
+                .map_or_else(new_order_id, |key| key.order_id_at(index))
+        };
+        match Record::read(json, arrival, order_id) {
+            Ok(mut record) => {
+                record.traceparent.clone_from(&self.traceparent);
+                let verdict = self.submit(index, &record, reports).await;
+                Entry {
+                    order_id: Some(record.order_id),
+                    verdict,
+                }
+            }
+            Err(rejection) => refused(rejection),
+        }
+    }
+
+    async fn submit(&self, index: usize, record: &Record, reports: &Arc<Reports>) -> Verdict {
+        let number = u64::try_from(index).expect("an index fits 64 bits");
+        loop {
+            reports.expect_one();
+            let delivery = Delivery::Of(Arc::clone(reports) as _, number);
+            let Err(error) = self.door.publisher.submit(record, delivery) else {
+                return Verdict::Retry;
+            };
+            reports.one_less();
+            if error != PublishError::QueueFull || Instant::now() >= self.deadline {
+                return Verdict::of(&error);
+            }
+            tokio::time::sleep(QUEUE_FULL_PAUSE).await;
+        }
+    }
+}
+
+fn refused(rejection: Rejection) -> Entry {
+    match rejection {
+        Rejection::NotJson { detail } => Entry {
+            order_id: None,
+            verdict: Verdict::rejected_whole(format!("is not JSON: {detail}")),
+        },
+        Rejection::Invalid { order_id, errors } => Entry {
+            order_id,
+            verdict: Verdict::Rejected(errors),
+        },
+    }
+}
+
+fn answer(door: &Door, entries: Vec<Entry>) -> HttpResponse {
+    let mut answer = BatchAnswer::new(entries);
+    let count = |number: usize| u64::try_from(number).expect("a count fits 64 bits");
+    door.outcomes.accepted.increment(count(answer.accepted));
+    door.outcomes.rejected.increment(count(answer.rejected));
+    door.outcomes.unknown.increment(count(answer.retry));
+    let mut response = HttpResponse::Ok();
+    if answer.retry > 0 {
+        response.insert_header((header::RETRY_AFTER, RETRY_AFTER.as_secs()));
+    }
+    if answer.retry == 0 || answer.accepted > 0 {
+        return response.json(answer);
+    }
+    let status = actix_web::http::StatusCode::SERVICE_UNAVAILABLE;
+    answer.problem = Some(Problem {
+        r#type: "about:blank",
+        title: "Service Unavailable",
+        status: status.as_u16(),
+        detail: "no order of the batch was confirmed; send those marked retry again with their order_id",
+    });
+    response
+        .status(status)
+        .insert_header((header::CONTENT_TYPE, PROBLEM_JSON))
+        .json(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_array_is_split_into_its_elements_as_they_were_sent() {
+        let split = records(br#" [{"a": 1}, 2 ,"x"] "#, Format::Json).unwrap();
+        assert_eq!(split, [&br#"{"a": 1}"#[..], b"2", b"\"x\""]);
+        assert_eq!(records(b"[]", Format::Json).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn lines_are_split_and_blank_ones_left_out() {
+        let split = records(b"{}\r\n\n \n[1]", Format::Ndjson).unwrap();
+        assert_eq!(split, [&b"{}\r"[..], b"[1]"]);
+        assert_eq!(records(b"{}\n{}", Format::Unsaid).unwrap().len(), 2);
+        assert_eq!(records(b"[{},{}]", Format::Unsaid).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn what_is_no_array_or_empty_or_too_much_is_refused_whole() {
+        for body in [&b""[..], b" \n", b"[{}", b"{}", b"[\xff]", b"[1] 2"] {
+            assert!(matches!(
+                records(body, Format::Json),
+                Err(HttpError::BadRequest { .. })
+            ));
+        }
+        let many = "{}\n".repeat(MAX_BATCH_ORDERS + 1);
+        assert!(matches!(
+            records(many.as_bytes(), Format::Ndjson),
+            Err(HttpError::PayloadTooLarge { .. })
+        ));
+    }
+}

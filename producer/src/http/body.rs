@@ -1,0 +1,181 @@
+//! Reading a body: no more than its limit, no longer than its deadline, and all batches together within one bound.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::error::PayloadError;
+use actix_web::http::header;
+use actix_web::web::{Bytes, BytesMut, Payload};
+use common::http::HttpError;
+use futures_util::StreamExt as _;
+
+use super::door::RETRY_AFTER;
+
+/// How a body may arrive.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BodyLimits {
+    pub(super) bytes: usize,
+    pub(super) timeout: Duration,
+}
+
+/// Reads a body whole. What it takes is taken from `reserved`, where many share a bound.
+pub(super) async fn read(
+    request: &HttpRequest,
+    payload: Payload,
+    limits: BodyLimits,
+    reserved: Option<&mut Reserved<'_>>,
+) -> Result<Bytes, HttpError> {
+    let announced = announced_length(request);
+    if announced.is_some_and(|length| length > limits.bytes) {
+        return Err(too_large(limits.bytes));
+    }
+    let arriving = arrive(payload, announced.unwrap_or(0), limits.bytes, reserved);
+    match tokio::time::timeout(limits.timeout, arriving).await {
+        Ok(body) => body,
+        Err(_) => {
+            let seconds = limits.timeout.as_secs_f32();
+            Err(HttpError::RequestTimeout {
+                detail: format!("the body took longer than {seconds} s to arrive"),
+            })
+        }
+    }
+}
+
+async fn arrive(
+    mut payload: Payload,
+    announced: usize,
+    limit: usize,
+    mut reserved: Option<&mut Reserved<'_>>,
+) -> Result<Bytes, HttpError> {
+    // Most orders come in one piece, which is then not copied.
+    let mut only = Bytes::new();
+    let mut pieces = BytesMut::new();
+    while let Some(piece) = payload.next().await {
+        let piece = piece.map_err(|error| broken(&error, limit))?;
+        if only.len() + pieces.len() + piece.len() > limit {
+            return Err(too_large(limit));
+        }
+        if let Some(reserved) = &mut reserved {
+            reserved.take(piece.len())?;
+        }
+        if only.is_empty() && pieces.is_empty() {
+            only = piece;
+            continue;
+        }
+        if pieces.is_empty() {
+            pieces.reserve(announced.max(only.len() + piece.len()));
+            pieces.extend_from_slice(&std::mem::take(&mut only));
+        }
+        pieces.extend_from_slice(&piece);
+    }
+    Ok(if pieces.is_empty() {
+        only
+    } else {
+        pieces.freeze()
+    })
+}
+
+fn announced_length(request: &HttpRequest) -> Option<usize> {
+    request
+        .headers()
+        .get(header::CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
+}
+
+fn too_large(limit: usize) -> HttpError {
+    HttpError::PayloadTooLarge {
+        detail: format!("the body may have at most {limit} bytes"),
+        order_id: None,
+    }
+}
+
+fn broken(error: &PayloadError, limit: usize) -> HttpError {
+    match error {
+        PayloadError::Overflow => too_large(limit),
+        PayloadError::Incomplete(_) => HttpError::BadRequest {
+            detail: "the body ended early".into(),
+        },
+        _ => HttpError::BadRequest {
+            detail: "the body could not be read".into(),
+        },
+    }
+}
+
+/// Bytes of bodies that may be held at once.
+#[derive(Debug)]
+pub(super) struct Room {
+    free: AtomicUsize,
+}
+
+/// What one request holds of a [`Room`]; given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Reserved<'a> {
+    room: &'a Room,
+    bytes: usize,
+}
+
+impl Room {
+    pub(super) fn new(bytes: u32) -> Self {
+        Self {
+            free: AtomicUsize::new(usize::try_from(bytes).unwrap_or(usize::MAX)),
+        }
+    }
+
+    pub(super) fn reserve_nothing(&self) -> Reserved<'_> {
+        Reserved {
+            room: self,
+            bytes: 0,
+        }
+    }
+}
+
+impl Reserved<'_> {
+    /// Takes room for what arrived; nobody waits for room while holding some, so nobody waits for ever.
+    fn take(&mut self, bytes: usize) -> Result<(), HttpError> {
+        let taken = self
+            .room
+            .free
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| {
+                free.checked_sub(bytes)
+            });
+        if taken.is_err() {
+            return Err(HttpError::Unavailable {
+                detail: "too many batches at once; nothing of this one was taken".into(),
+                retry_after: RETRY_AFTER,
+                order_id: None,
+            });
+        }
+        self.bytes += bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        self.room.free.fetch_add(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_that_was_taken_is_given_back() {
+        let room = Room::new(100);
+        let mut first = room.reserve_nothing();
+        first.take(60).unwrap();
+        first.take(20).unwrap();
+        let mut second = room.reserve_nothing();
+        assert!(matches!(
+            second.take(21),
+            Err(HttpError::Unavailable { .. })
+        ));
+        drop(first);
+        second.take(100).unwrap();
+    }
+}

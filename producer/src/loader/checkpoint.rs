@@ -1,0 +1,96 @@
+//! How far an interrupted load came, in a file: each input by its identity, with the lines that were settled without a
+//! gap. It is written whole or not at all.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::account::FileMark;
+use super::input::Identity;
+
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Checkpoint {
+    files: Vec<Entry>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Entry {
+    #[serde(flatten)]
+    identity: Identity,
+    #[serde(flatten)]
+    mark: FileMark,
+}
+
+impl Checkpoint {
+    /// Of the inputs that can be known again.
+    pub(super) fn of<'a>(files: impl Iterator<Item = (Option<&'a Identity>, FileMark)>) -> Self {
+        let entries = files.filter_map(|(identity, mark)| {
+            Some(Entry {
+                identity: identity?.clone(),
+                mark,
+            })
+        });
+        Self {
+            files: entries.collect(),
+        }
+    }
+
+    /// The checkpoint at `path`; an empty one where there is none.
+    pub(super) fn read(path: &Path) -> io::Result<Self> {
+        match fs::read(path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(io::Error::from),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// How far the file with exactly this identity came.
+    pub(super) fn mark(&self, identity: &Identity) -> Option<FileMark> {
+        self.files
+            .iter()
+            .find(|entry| entry.identity == *identity)
+            .map(|entry| entry.mark)
+    }
+
+    /// Whether another version of the file is in it.
+    pub(super) fn knows_path(&self, identity: &Identity) -> bool {
+        self.files
+            .iter()
+            .any(|entry| entry.identity.path == identity.path)
+    }
+
+    /// Whether there is anything to go on from.
+    pub(super) fn is_worth_keeping(&self) -> bool {
+        self.files.iter().any(|entry| entry.mark.lines > 0)
+    }
+
+    pub(super) fn write(&self, path: &Path) -> io::Result<()> {
+        let temporary = with_suffix(path, &format!(".{}.new", std::process::id()));
+        let mut file = File::create(&temporary)?;
+        let written = serde_json::to_writer(&mut file, self)
+            .map_err(io::Error::from)
+            .and_then(|()| file.write_all(b"\n"))
+            .and_then(|()| file.sync_all())
+            .and_then(|()| fs::rename(&temporary, path));
+        if written.is_err() {
+            // The error that counts is the one before.
+            drop(fs::remove_file(&temporary));
+        }
+        written
+    }
+
+    pub(super) fn remove(path: &Path) -> io::Result<()> {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+}
+
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}

@@ -1,0 +1,280 @@
+//! One load from beginning to end: takes line after line, and looks around between them.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::order::FieldError;
+use tokio_util::sync::CancellationToken;
+
+use super::account::{Account, Place};
+use super::config::LoadConfig;
+use super::pace::Pace;
+use super::parse::{Line, Piece, Pieces, RejectedLine};
+use super::progress::Progress;
+use super::rejects::Rejects;
+use super::resume::Resume;
+use super::send::{Attempt, NoProgress, Sender, TICK, TooLarge};
+use super::setup;
+use super::summary::{Ending, Summary};
+use crate::publisher::PublishError;
+use crate::request::Record;
+
+/// Loads the files that `config` names. Blocks; `stop` ends it early, after what was sent is known.
+///
+/// # Errors
+/// Nothing was begun: a file cannot be opened, or the settings do not fit together.
+pub fn load(config: &LoadConfig, stop: CancellationToken) -> anyhow::Result<Summary> {
+    let (mut load, pieces) = setup::begin(config, stop)?;
+    let stopped = load.run(pieces).err();
+    Ok(load.finish(stopped))
+}
+
+/// Why a load ended before its files did.
+#[derive(Debug, thiserror::Error)]
+enum Stopped {
+    #[error("asked to stop")]
+    Asked,
+    #[error("{0}")]
+    NoProgress(#[from] NoProgress),
+    #[error("{file} is cut off or corrupt after line {after_line}: {error}")]
+    Broken {
+        file: String,
+        after_line: u64,
+        error: io::Error,
+    },
+    #[error("cannot write the rejected lines: {0}")]
+    Rejects(#[from] io::Error),
+    #[error("the threads that read the files ended unexpectedly")]
+    Threads,
+}
+
+impl Stopped {
+    fn ending(&self) -> Ending {
+        match self {
+            Self::Asked => Ending::Interrupted,
+            _ => Ending::Failed {
+                reason: self.to_string(),
+            },
+        }
+    }
+
+    /// Whether the rest could be loaded another time: not of a file that is broken.
+    fn can_go_on_later(&self) -> bool {
+        match self {
+            Self::Asked | Self::NoProgress(_) | Self::Rejects(_) | Self::Threads => true,
+            Self::Broken { .. } => false,
+        }
+    }
+}
+
+/// How long the client may take to clear up when everything it was given is settled.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A load on its way.
+pub(super) struct Load {
+    pub(super) names: Vec<String>,
+    pub(super) account: Arc<Account>,
+    /// `None` where lines are only checked.
+    pub(super) sender: Option<Sender>,
+    pub(super) rejects: Rejects,
+    pub(super) progress: Progress,
+    pub(super) resume: Resume,
+    pub(super) pace: Option<Pace>,
+    pub(super) stop: CancellationToken,
+    pub(super) bytes: u64,
+    pub(super) resumed_lines: u64,
+}
+
+impl Load {
+    fn run(&mut self, pieces: Pieces) -> Result<(), Stopped> {
+        let taken = self.take_all(pieces);
+        // Whatever ended the taking, what was sent is waited for.
+        let drained = self.drain();
+        let flushed = self.rejects.flush();
+        taken.and(drained)?;
+        Ok(flushed?)
+    }
+
+    fn take_all(&mut self, pieces: Pieces) -> Result<(), Stopped> {
+        for piece in pieces {
+            match piece {
+                Piece::Lines {
+                    file,
+                    first_line,
+                    lines,
+                    bytes,
+                } => {
+                    self.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
+                    for (line, judged) in (first_line..).zip(lines) {
+                        self.take(Place { file, line }, judged)?;
+                    }
+                }
+                Piece::EndOfFile => self.account.end_of_file(),
+                Piece::Broken {
+                    file,
+                    after_line,
+                    error,
+                } => {
+                    let file = self.names[file].clone();
+                    return Err(Stopped::Broken {
+                        file,
+                        after_line,
+                        error,
+                    });
+                }
+            }
+            self.look_around()?;
+        }
+        if self.account.is_complete() {
+            Ok(())
+        } else {
+            Err(Stopped::Threads)
+        }
+    }
+
+    fn take(&mut self, place: Place, line: Line) -> Result<(), Stopped> {
+        match line {
+            Line::Blank => self.account.blank(),
+            Line::Rejected(rejected) => {
+                self.account.rejected();
+                self.note(place.file, &rejected)?;
+            }
+            Line::Order(record) => self.send(place, &record)?,
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, place: Place, record: &Record) -> Result<(), Stopped> {
+        self.keep_pace()?;
+        loop {
+            let Some(sender) = &mut self.sender else {
+                self.account.accepted_unsent();
+                return Ok(());
+            };
+            match sender.attempt(record, place) {
+                Attempt::Sent => return Ok(()),
+                Attempt::TooLarge => return self.note_too_large(place, &record.value),
+                Attempt::NotYet => self.look_around()?,
+            }
+        }
+    }
+
+    fn keep_pace(&mut self) -> Result<(), Stopped> {
+        let Some(pace) = &mut self.pace else {
+            return Ok(());
+        };
+        let mut wait = pace.next_wait();
+        while !wait.is_zero() {
+            let part = wait.min(TICK);
+            std::thread::sleep(part);
+            wait -= part;
+            self.look_around()?;
+        }
+        Ok(())
+    }
+
+    /// Between lines and while waiting: everything that must not wait for the end.
+    fn look_around(&mut self) -> Result<(), Stopped> {
+        self.resend()?;
+        self.resume.keep(&self.account, &self.progress);
+        if self.stop.is_cancelled() {
+            return Err(Stopped::Asked);
+        }
+        Ok(())
+    }
+
+    /// Waits until everything that was sent is known.
+    fn drain(&mut self) -> Result<(), Stopped> {
+        while !self.account.wait_until_settled(TICK) {
+            self.resend()?;
+            self.resume.keep(&self.account, &self.progress);
+        }
+        Ok(())
+    }
+
+    fn resend(&mut self) -> Result<(), Stopped> {
+        let Some(sender) = &mut self.sender else {
+            self.show(None);
+            return Ok(());
+        };
+        let too_large = sender.resend();
+        let patience = sender.check_patience();
+        let waiting_for = if self.progress.is_due() {
+            sender.waiting_for()
+        } else {
+            None
+        };
+        self.show(waiting_for.as_deref());
+        for TooLarge { place, value } in too_large {
+            self.note_too_large(place, &value)?;
+        }
+        Ok(patience?)
+    }
+
+    fn show(&mut self, waiting_for: Option<&str>) {
+        if self.progress.is_due() {
+            self.progress
+                .update(self.account.counts().accepted, waiting_for);
+        }
+    }
+
+    fn note(&mut self, file: usize, rejected: &RejectedLine) -> Result<(), Stopped> {
+        let name = (self.names.len() > 1).then(|| self.names[file].as_str());
+        if let Some(text) = self.rejects.note(name, rejected)? {
+            self.progress.say(&text);
+        }
+        Ok(())
+    }
+
+    fn note_too_large(&mut self, place: Place, value: &[u8]) -> Result<(), Stopped> {
+        let detail = format!("is {}", PublishError::TooLarge);
+        let errors = vec![FieldError {
+            pointer: String::new(),
+            detail,
+        }];
+        let raw = String::from_utf8_lossy(value).into_owned();
+        self.note(
+            place.file,
+            &RejectedLine {
+                line: place.line,
+                errors,
+                raw,
+            },
+        )
+    }
+
+    fn finish(self, stopped: Option<Stopped>) -> Summary {
+        let Self {
+            account,
+            sender,
+            progress,
+            resume,
+            bytes,
+            resumed_lines,
+            ..
+        } = self;
+        let seconds = progress.elapsed().as_secs_f64();
+        progress.finish();
+        if let Some(sender) = sender {
+            sender.close(CLOSE_TIMEOUT);
+        }
+        match &stopped {
+            None => resume.complete(&progress),
+            Some(stopped) if stopped.can_go_on_later() => resume.interrupted(&account, &progress),
+            Some(_) => {}
+        }
+        let counts = account.counts();
+        Summary {
+            accepted: counts.accepted,
+            rejected: counts.rejected,
+            lines: counts.lines,
+            seconds,
+            bytes,
+            unknown: counts.open,
+            resumed_lines,
+            last_offsets: counts.last_offsets,
+            ending: stopped.map_or(Ending::Complete, |stopped| stopped.ending()),
+        }
+    }
+}

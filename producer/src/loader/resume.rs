@@ -1,0 +1,175 @@
+//! Going on where an interrupted load ended: reads, keeps and removes the checkpoint.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+
+use super::account::{Account, FileMark};
+use super::checkpoint::{Checkpoint, with_suffix};
+use super::config::LoadConfig;
+use super::input::{Identity, Input};
+use super::progress::Progress;
+
+/// Between checkpoints while loading.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// What the checkpoint is called after the first file.
+const SUFFIX: &str = ".checkpoint";
+
+pub(super) struct Resume {
+    /// `None` where nothing that is loaded can be known again, or nothing is sent.
+    path: Option<PathBuf>,
+    identities: Vec<Option<Identity>>,
+    /// Whether it is kept while loading, and not only written when that ends early.
+    kept: bool,
+    next: Instant,
+    /// How to go on, for whoever interrupted.
+    command: String,
+}
+
+impl Resume {
+    /// How far each input was settled before: nowhere, unless the load is to go on.
+    pub(super) fn begin(
+        config: &LoadConfig,
+        inputs: &[Input],
+    ) -> anyhow::Result<(Self, Vec<FileMark>)> {
+        let identities: Vec<_> = inputs.iter().map(|input| input.identity.clone()).collect();
+        let known = identities.iter().any(Option::is_some);
+        if config.resume && !known {
+            bail!("--resume needs a file: standard input cannot be read again from where it ended");
+        }
+        let path = config
+            .checkpoint
+            .clone()
+            .unwrap_or_else(|| with_suffix(&config.files[0], SUFFIX));
+        let marks = if config.resume {
+            let checkpoint = Checkpoint::read(&path)
+                .with_context(|| format!("cannot go on from the checkpoint {}", path.display()))?;
+            inputs
+                .iter()
+                .map(|input| mark(&checkpoint, input))
+                .collect()
+        } else {
+            vec![FileMark::default(); inputs.len()]
+        };
+        let resume = Self {
+            path: (known && !config.dry_run).then_some(path),
+            identities,
+            kept: config.resume,
+            next: Instant::now() + INTERVAL,
+            command: command(config),
+        };
+        Ok((resume, marks))
+    }
+
+    /// Writes the checkpoint when it is time. Failing to is said once and does not end the load.
+    pub(super) fn keep(&mut self, account: &Account, progress: &Progress) {
+        if !self.kept || Instant::now() < self.next {
+            return;
+        }
+        self.next = Instant::now() + INTERVAL;
+        if let Some(path) = &self.path
+            && let Err(error) = self.checkpoint(account).write(path)
+        {
+            self.kept = false;
+            progress.say(&format!(
+                "the checkpoint {} cannot be written: {error}",
+                path.display()
+            ));
+        }
+    }
+
+    /// Nothing is left to go on with.
+    pub(super) fn complete(self, progress: &Progress) {
+        if let Some(path) = &self.path
+            && self.kept
+            && let Err(error) = Checkpoint::remove(path)
+        {
+            progress.say(&format!(
+                "the checkpoint {} cannot be removed: {error}",
+                path.display()
+            ));
+        }
+    }
+
+    /// Writes the checkpoint and says how to go on.
+    pub(super) fn interrupted(self, account: &Account, progress: &Progress) {
+        let Some(path) = &self.path else { return };
+        let checkpoint = self.checkpoint(account);
+        if !checkpoint.is_worth_keeping() {
+            progress.say("no line is settled; loading again begins from the start");
+            return;
+        }
+        progress.say(&match checkpoint.write(path) {
+            Ok(()) => format!("to continue: {}", self.command),
+            Err(error) => format!(
+                "the checkpoint {} cannot be written ({error}); loading again begins from the start and counts \
+                 nothing twice",
+                path.display()
+            ),
+        });
+    }
+
+    fn checkpoint(&self, account: &Account) -> Checkpoint {
+        let identities = self.identities.iter().map(Option::as_ref);
+        Checkpoint::of(identities.zip(account.marks()))
+    }
+}
+
+fn mark(checkpoint: &Checkpoint, input: &Input) -> FileMark {
+    let Some(identity) = &input.identity else {
+        return FileMark::default();
+    };
+    let mark = checkpoint.mark(identity);
+    if mark.is_none() && checkpoint.knows_path(identity) {
+        eprintln!(
+            "{} has changed since the checkpoint: it is loaded from its beginning",
+            input.name
+        );
+    }
+    mark.unwrap_or_default()
+}
+
+/// The command line that goes on; whatever came from the environment still does.
+fn command(config: &LoadConfig) -> String {
+    let mut words = vec!["loader".to_owned(), "--resume".to_owned()];
+    if let Some(source) = &config.source {
+        words.extend(["--source".to_owned(), quoted(source)]);
+    }
+    if let Some(path) = &config.checkpoint {
+        words.extend(["--checkpoint".to_owned(), quoted(&path.to_string_lossy())]);
+    }
+    if let Some(path) = &config.rejects {
+        words.extend(["--rejects".to_owned(), quoted(&path.to_string_lossy())]);
+    }
+    words.extend(
+        config
+            .files
+            .iter()
+            .map(|path| quoted(&path.to_string_lossy())),
+    );
+    words.join(" ")
+}
+
+/// As a shell takes it for one word.
+fn quoted(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+=:,@%".contains(&byte);
+    if !word.is_empty() && word.bytes().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_quoted_where_a_shell_would_take_it_apart() {
+        assert_eq!(quoted("a/b-c.ndjson"), "a/b-c.ndjson");
+        assert_eq!(quoted("a b"), "'a b'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+}

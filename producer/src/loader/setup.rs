@@ -1,0 +1,99 @@
+//! What a load needs before the first line: files that can be opened, a destination, and how far earlier loads came.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use tokio_util::sync::CancellationToken;
+
+use super::account::{Account, FileMark};
+use super::config::LoadConfig;
+use super::input::Input;
+use super::load::Load;
+use super::pace::Pace;
+use super::parse::{Pieces, Reading};
+use super::progress::Progress;
+use super::rejects::Rejects;
+use super::resume::Resume;
+use super::send::Sender;
+use crate::publisher::Publisher;
+
+/// The `ce_source` of orders that came from a file.
+const SOURCE: &str = "/tally/loader";
+
+/// Opens everything. Nothing has been sent when this fails.
+pub(super) fn begin(
+    config: &LoadConfig,
+    stop: CancellationToken,
+) -> anyhow::Result<(Load, Pieces)> {
+    let inputs = open_all(config)?;
+    let (resume, marks) = Resume::begin(config, &inputs)?;
+    let resumed_lines = marks.iter().map(|mark| mark.lines).sum();
+    let rejects = Rejects::open(config.rejects.as_deref(), resumed_lines > 0)
+        .context("cannot write rejected lines")?;
+    let progress = Progress::new(inputs.iter().map(|input| input.size).sum::<Option<u64>>());
+    let account = Arc::new(Account::new(marks.clone()));
+    let sender = sender(config, &account)?;
+    let names = inputs.iter().map(|input| input.name.clone()).collect();
+    let readings = readings(inputs, &marks);
+    let pieces = Pieces::of(
+        readings,
+        config.parsers,
+        config.max_future_skew,
+        Arc::clone(&progress.read),
+    )?;
+    let load = Load {
+        names,
+        account,
+        sender,
+        rejects,
+        progress,
+        resume,
+        pace: config.rate.map(Pace::new),
+        stop,
+        bytes: 0,
+        resumed_lines,
+    };
+    Ok((load, pieces))
+}
+
+fn open_all(config: &LoadConfig) -> anyhow::Result<Vec<Input>> {
+    if config.source.is_some() && config.files.len() > 1 {
+        bail!("--source names one file's data; load the files one by one");
+    }
+    let inputs = config
+        .files
+        .iter()
+        .map(|path| Input::open(path, config.source.as_deref()))
+        .collect::<Result<Vec<_>, _>>()?;
+    if config.source.is_none() && inputs.iter().any(|input| input.is_standard_input) {
+        eprintln!(
+            "standard input has no name: orders without an order_id get random ones, and are counted again \
+             when they are loaded again; --source NAME prevents that"
+        );
+    }
+    Ok(inputs)
+}
+
+fn sender(config: &LoadConfig, account: &Arc<Account>) -> anyhow::Result<Option<Sender>> {
+    if config.dry_run {
+        return Ok(None);
+    }
+    let publisher = Publisher::start(config.publisher.clone(), SOURCE)?;
+    Ok(Some(Sender::new(
+        publisher,
+        Arc::clone(account),
+        config.timeout,
+    )))
+}
+
+fn readings(inputs: Vec<Input>, marks: &[FileMark]) -> Vec<Reading> {
+    let files = inputs.into_iter().zip(marks).enumerate();
+    let incomplete = files.filter(|(_, (_, mark))| !mark.complete);
+    incomplete
+        .map(|(file, (input, mark))| Reading {
+            file,
+            input,
+            skip_lines: mark.lines,
+        })
+        .collect()
+}

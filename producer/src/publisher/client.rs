@@ -1,0 +1,227 @@
+//! One librdkafka producer, for as long as it lives.
+
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use common::event::Event;
+use common::ids::{Offset, Partition};
+use rdkafka::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::message::{DeliveryResult, Header, Message as _, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
+use rdkafka::types::RDKafkaErrorCode;
+
+use super::config::PublisherConfig;
+use super::delivery::{Delivered, Delivery, PublishError, Undelivered};
+use super::keeper::Wake;
+use super::wake;
+use crate::request::Record;
+
+/// As many as an order's record carries.
+const HEADERS: usize = 7;
+
+pub(super) struct Client {
+    producer: ThreadedProducer<Context>,
+    topic: String,
+    source: &'static str,
+    wake: SyncSender<Wake>,
+}
+
+impl Client {
+    /// `max_record_bytes` is the topic's own limit, where it is known: with it, records that are too large are found here,
+    /// and no batch grows so large that the broker refuses records which would have fitted.
+    pub(super) fn new(
+        config: &PublisherConfig,
+        max_record_bytes: Option<u32>,
+        source: &'static str,
+        wake: &SyncSender<Wake>,
+    ) -> KafkaResult<Self> {
+        let context = Context { wake: wake.clone() };
+        let producer = client_config(config, max_record_bytes).create_with_context(context)?;
+        Ok(Self {
+            producer,
+            topic: config.kafka_topic.clone(),
+            source,
+            wake: wake.clone(),
+        })
+    }
+
+    pub(super) fn send(&self, record: &Record, delivery: Delivery) -> Result<(), PublishError> {
+        let event = Event {
+            order_id: &record.order_id,
+            source: self.source,
+            time: record.received_at,
+            traceparent: record.traceparent.as_ref().map(|parent| parent.as_str()),
+        };
+        let mut headers = Some(OwnedHeaders::new_with_capacity(HEADERS));
+        event.for_each_header(|key, value| {
+            headers = headers.take().map(|headers| {
+                headers.insert(Header {
+                    key,
+                    value: Some(value),
+                })
+            });
+        });
+        let message = BaseRecord::with_opaque_to(&self.topic, Box::new(delivery))
+            .key(record.user_id.as_str().as_bytes())
+            .payload(&record.value)
+            .timestamp(record.received_at.as_micros() / 1000)
+            .headers(headers.unwrap_or_default());
+        self.enqueue(message)
+    }
+
+    pub(super) fn resend(
+        &self,
+        record: &Undelivered,
+        delivery: Delivery,
+    ) -> Result<(), PublishError> {
+        let mut message = BaseRecord::with_opaque_to(&self.topic, Box::new(delivery))
+            .key(record.key.as_slice())
+            .payload(&record.value)
+            .headers(record.headers.clone());
+        message.timestamp = record.timestamp_ms;
+        self.enqueue(message)
+    }
+
+    fn enqueue(
+        &self,
+        message: BaseRecord<'_, [u8], Vec<u8>, Box<Delivery>>,
+    ) -> Result<(), PublishError> {
+        self.producer.send(message).map_err(|(error, _)| {
+            let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
+            if code == RDKafkaErrorCode::Fatal {
+                wake(&self.wake);
+            }
+            PublishError::of(code)
+        })
+    }
+
+    /// Whether everything was delivered in time.
+    pub(super) fn flush(&self, timeout: Duration) -> bool {
+        self.producer.flush(timeout).is_ok()
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        usize::try_from(self.producer.in_flight_count()).unwrap_or(0)
+    }
+
+    /// Why this client can never deliver again, if it cannot.
+    pub(super) fn fatal_error(&self) -> Option<String> {
+        self.producer
+            .client()
+            .fatal_error()
+            .map(|(code, reason)| format!("{code}: {reason}"))
+    }
+
+    /// Asks the broker; `Err` says why the topic cannot be written to now.
+    pub(super) fn probe(&self, timeout: Duration) -> Result<(), String> {
+        super::topic::partition_count(self.producer.client(), &self.topic, timeout).map(drop)
+    }
+}
+
+/// Properties in three layers: what suits us, what the operator says instead, and what a guarantee rests on.
+fn client_config(config: &PublisherConfig, max_record_bytes: Option<u32>) -> ClientConfig {
+    let mut properties = our_properties(config);
+    if let Some(limit) = max_record_bytes {
+        // librdkafka takes no less than this; below it, the broker has the last word.
+        const SMALLEST: u32 = 1_000;
+        // Its own default: an order of the largest size fits, and batches gain nothing from more.
+        const LARGEST: u32 = 1_000_000;
+        let limit = limit.clamp(SMALLEST, LARGEST).to_string();
+        properties
+            .set("message.max.bytes", &limit)
+            .set("batch.size", &limit);
+    }
+    properties
+        .set(
+            "queue.buffering.max.messages",
+            config.queue_records.to_string(),
+        )
+        .set(
+            "queue.buffering.max.kbytes",
+            config.queue_kibibytes.to_string(),
+        );
+    set_operators_properties(&mut properties, config);
+    properties
+        .set(
+            "message.timeout.ms",
+            config.delivery_timeout.as_millis().to_string(),
+        )
+        .set("acks", "all")
+        .set("enable.idempotence", "true")
+        .set("partitioner", "murmur2_random");
+    properties
+}
+
+/// For a client that only asks about the topic.
+pub(super) fn admin_config(config: &PublisherConfig) -> ClientConfig {
+    let mut properties = our_properties(config);
+    set_operators_properties(&mut properties, config);
+    properties
+}
+
+fn our_properties(config: &PublisherConfig) -> ClientConfig {
+    let mut properties = ClientConfig::new();
+    properties
+        .set("bootstrap.servers", &config.kafka_brokers)
+        .set("client.id", "tally-producer")
+        // A lone order must not wait for a batch; under load batches form by themselves.
+        .set("linger.ms", "0")
+        // The default grows to 10 s, and whoever waits for a broker that is back would wait that long.
+        .set("reconnect.backoff.ms", "50")
+        .set("reconnect.backoff.max.ms", "1000")
+        .set("socket.keepalive.enable", "true");
+    properties
+}
+
+fn set_operators_properties(properties: &mut ClientConfig, config: &PublisherConfig) {
+    for (name, value) in config.kafka_config.iter() {
+        properties.set(name, value);
+    }
+}
+
+/// What librdkafka calls back, on the client's own thread.
+struct Context {
+    wake: SyncSender<Wake>,
+}
+
+impl ClientContext for Context {
+    /// Its lines are many while a broker is away; the keeper logs one for each change.
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(target: "librdkafka", ?level, facility, "{message}");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
+            wake(&self.wake);
+        }
+        tracing::debug!(target: "librdkafka", %error, reason, "client error");
+    }
+}
+
+impl ProducerContext for Context {
+    type DeliveryOpaque = Box<Delivery>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, delivery: Box<Delivery>) {
+        match result {
+            Ok(message) => {
+                let (partition, offset) =
+                    (Partition(message.partition()), Offset(message.offset()));
+                delivery.settle(Ok(Delivered { partition, offset }), message);
+            }
+            Err((error, message)) => {
+                let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
+                if code == RDKafkaErrorCode::Fatal {
+                    wake(&self.wake);
+                }
+                // In a report this cannot be a full queue of ours: whatever it is called, it was taken.
+                let error = match PublishError::of(code) {
+                    PublishError::TooLarge => PublishError::TooLarge,
+                    other => PublishError::Unconfirmed(other.to_string()),
+                };
+                delivery.settle(Err(error), message);
+            }
+        }
+    }
+}

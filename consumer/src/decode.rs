@@ -1,0 +1,127 @@
+//! From a record to a complete order, or to a dead letter. Knows nothing of the database.
+
+use std::time::Duration;
+
+use common::event;
+use common::ids::{Currency, Offset, OrderId};
+use common::order::{CompleteOrder, ContentHash, Defaults, Order, Rejection};
+use common::time::Timestamp;
+use uuid::Uuid;
+
+use crate::dead_letters::{DeadLetter, Reason};
+use crate::source::Record;
+
+/// What every record of the topic is completed with.
+#[derive(Debug, Clone)]
+pub struct Decoder {
+    pub topic: String,
+    pub default_currency: Currency,
+    pub max_future_skew: Duration,
+}
+
+/// A record that is an order.
+#[derive(Debug, Clone)]
+pub struct ReceivedOrder {
+    pub offset: Offset,
+    pub received_at: Timestamp,
+    /// Over the order as it was sent, before it was completed.
+    pub content_hash: ContentHash,
+    pub order: CompleteOrder,
+}
+
+/// What a record turned out to be.
+#[derive(Debug)]
+pub enum Decoded {
+    Order(Box<ReceivedOrder>),
+    Poison(Box<DeadLetter>),
+}
+
+impl Decoder {
+    #[must_use]
+    pub fn decode(&self, record: &Record<'_>) -> Decoded {
+        let poison = |reason, detail: &str, order_id| {
+            Decoded::Poison(Box::new(DeadLetter::new(record, reason, detail, order_id)))
+        };
+        let Some(value) = record.value() else {
+            return poison(Reason::Undecodable, "the record has no value", None);
+        };
+        // Only brokers older than Kafka 0.10 store no timestamp.
+        let received_at = record.timestamp().unwrap_or_else(Timestamp::now);
+        let latest = received_at.saturating_add(self.max_future_skew);
+        match Order::parse(value, latest) {
+            Ok(order) => Decoded::Order(Box::new(self.complete(
+                record,
+                value,
+                order,
+                received_at,
+                latest,
+            ))),
+            Err(rejection) => {
+                let reason = match &rejection {
+                    Rejection::NotJson { .. } => Reason::Undecodable,
+                    Rejection::Invalid { .. } => Reason::Invalid,
+                };
+                let order_id = rejection.order_id().cloned();
+                poison(reason, &rejection.to_string(), order_id)
+            }
+        }
+    }
+
+    fn complete(
+        &self,
+        record: &Record<'_>,
+        value: &[u8],
+        order: Order,
+        received_at: Timestamp,
+        latest: Timestamp,
+    ) -> ReceivedOrder {
+        let content_hash = order.content_hash();
+        let order_id = order
+            .order_id
+            .clone()
+            .unwrap_or_else(|| self.foreign_id(record, value));
+        let sent_at = || {
+            let sent_at =
+                event::received_at(record.header(event::TIME_HEADER).as_deref(), received_at);
+            // Any program may have written that header.
+            if sent_at > latest {
+                received_at
+            } else {
+                sent_at
+            }
+        };
+        let created_at = order.created_at.unwrap_or_else(sent_at);
+        let order = order.complete(Defaults {
+            order_id,
+            created_at,
+            currency: self.default_currency,
+        });
+        ReceivedOrder {
+            offset: record.offset(),
+            received_at,
+            content_hash,
+            order,
+        }
+    }
+
+    /// The id of an order that another program published without one: the same at every reading of the same record, and
+    /// another one for the same bytes elsewhere.
+    fn foreign_id(&self, record: &Record<'_>, value: &[u8]) -> OrderId {
+        let timestamp = record.timestamp().map_or(-1, Timestamp::as_micros);
+        let mut name = Vec::with_capacity(self.topic.len() + value.len() + 64);
+        name.extend_from_slice(self.topic.as_bytes());
+        name.extend_from_slice(
+            format!(
+                "\n{}\n{}\n{timestamp}\n",
+                record.partition(),
+                record.offset()
+            )
+            .as_bytes(),
+        );
+        name.extend_from_slice(value);
+        OrderId::from_uuid(Uuid::new_v5(&FOREIGN_RECORDS, &name))
+    }
+}
+
+/// The UUIDv5 namespace of records that came without an id.
+const FOREIGN_RECORDS: Uuid = Uuid::from_u128(0x8f2c_41d7_5be0_4a53_9d6e_27b8_c0f1_a394);

@@ -1,0 +1,116 @@
+//! The consumer's metrics: every name is here, with what it counts.
+
+use std::time::{Duration, SystemTime};
+
+use common::ids::Partition;
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+use crate::source::PartitionStats;
+use crate::store::Committed;
+
+const OUTCOMES: &str = "consumer_outcomes_total";
+const BATCH_SIZE: &str = "consumer_batch_records";
+const BATCH_DURATION: &str = "consumer_batch_duration_seconds";
+const RETRIES: &str = "consumer_retries_total";
+const FENCED: &str = "consumer_fenced_total";
+const REBALANCES: &str = "consumer_rebalances_total";
+const STOPPED: &str = "consumer_stopped_partitions";
+const LAG: &str = "consumer_lag_records";
+const BUFFERED: &str = "consumer_buffered_bytes";
+const FETCHED: &str = "consumer_fetched_bytes";
+const LAST_COMMIT: &str = "consumer_last_commit_timestamp_seconds";
+
+/// Called once, after metrics were set up.
+pub fn describe() {
+    describe_counter!(
+        OUTCOMES,
+        "Records by what they became: new, duplicate, or a dead letter's reason"
+    );
+    describe_histogram!(BATCH_SIZE, "Records a batch held");
+    describe_histogram!(BATCH_DURATION, "From taking a batch to its commit");
+    describe_counter!(
+        RETRIES,
+        "Attempts to apply a batch that failed and were made again, by cause"
+    );
+    describe_counter!(
+        FENCED,
+        "Batches that were not written because another member had claimed the partition"
+    );
+    describe_counter!(
+        REBALANCES,
+        "Assignments, revocations and losses of partitions"
+    );
+    describe_gauge!(STOPPED, "Assigned partitions that wait for an operator");
+    describe_gauge!(LAG, "Records in a partition that are not yet applied");
+    describe_gauge!(BUFFERED, "Bytes fetched and not yet taken");
+    describe_gauge!(
+        FETCHED,
+        "Bytes received for a partition since the process began"
+    );
+    describe_gauge!(LAST_COMMIT, "When a partition's last transaction committed");
+}
+
+fn label(partition: Partition) -> String {
+    partition.to_string()
+}
+
+pub(crate) fn batch(partition: Partition, records: usize, took: Duration) {
+    // A batch holds at most 10,000 records: exact in a float.
+    histogram!(BATCH_SIZE).record(u32::try_from(records).map_or(f64::MAX, f64::from));
+    histogram!(BATCH_DURATION).record(took);
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    gauge!(LAST_COMMIT, "partition" => label(partition)).set(now.as_secs_f64());
+}
+
+pub(crate) fn outcomes(partition: Partition, committed: &Committed) {
+    let Some(outcomes) = committed.outcomes() else {
+        return;
+    };
+    let count = |outcome: &'static str, records: usize| {
+        if records > 0 {
+            counter!(OUTCOMES, "outcome" => outcome, "partition" => label(partition))
+                .increment(records as u64);
+        }
+    };
+    count("new", outcomes.new);
+    count("duplicate", outcomes.duplicates);
+    for (reason, records) in &outcomes.dead_letters {
+        count(reason.as_str(), *records);
+    }
+}
+
+pub(crate) fn retry(cause: &'static str) {
+    counter!(RETRIES, "cause" => cause).increment(1);
+}
+
+pub(crate) fn fenced() {
+    counter!(FENCED).increment(1);
+}
+
+pub(crate) fn rebalance(kind: &'static str) {
+    counter!(REBALANCES, "kind" => kind).increment(1);
+}
+
+pub(crate) fn stopped(partitions: usize) {
+    gauge!(STOPPED).set(u32::try_from(partitions).map_or(f64::MAX, f64::from));
+}
+
+pub(crate) fn partition(partition: Partition, lag: i64, stats: &PartitionStats) {
+    // Gauges are floats; beyond 2⁵³ a byte more or less is no news.
+    #[expect(clippy::cast_precision_loss, reason = "a gauge shows magnitudes")]
+    let set = |name: &'static str, value: u64| {
+        gauge!(name, "partition" => label(partition)).set(value as f64)
+    };
+    set(LAG, u64::try_from(lag).unwrap_or(0));
+    set(BUFFERED, stats.buffered_bytes);
+    set(FETCHED, stats.fetched_bytes);
+}
+
+/// A partition that is no longer this member's has no lag here.
+pub(crate) fn released(partition: Partition) {
+    for name in [LAG, BUFFERED] {
+        gauge!(name, "partition" => label(partition)).set(0.0);
+    }
+}

@@ -1,0 +1,67 @@
+//! What the pipeline lets others know of its partitions.
+
+use common::ids::Partition;
+
+use super::Pipeline;
+use crate::lane::{Lane, LaneReport};
+use crate::observe;
+
+/// What this member holds and how far it is, for health reports and progress.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// The group has answered this member at least once.
+    pub joined: bool,
+    pub lanes: Vec<LaneReport>,
+}
+
+impl Pipeline {
+    pub(super) fn publish(&self) {
+        let lanes: Vec<_> = self
+            .lanes
+            .iter()
+            .map(|(partition, lane)| self.report_lane(*partition, lane))
+            .collect();
+        observe::stopped(lanes.iter().filter(|lane| lane.reason.is_some()).count());
+        for lane in &lanes {
+            if let (Some(lag), Some(stats)) = (lane.lag, self.statistics.get(&lane.partition)) {
+                observe::partition(lane.partition, lag, stats);
+            }
+        }
+        self.report.send_replace(Report {
+            joined: self.joined,
+            lanes,
+        });
+    }
+
+    pub(super) fn report_lane(&self, partition: Partition, lane: &Lane) -> LaneReport {
+        let next_offset = lane.position().map(|position| position.next_offset);
+        let end_offset = self
+            .statistics
+            .get(&partition)
+            .map(|stats| stats.end_offset);
+        // Statistics are up to a second old: what was applied since then is no negative lag.
+        let lag = next_offset
+            .zip(end_offset)
+            .map(|(next, end)| (end.0 - next.0).max(0));
+        let reason = match lane {
+            Lane::Stopped { reason, .. } => Some(reason.clone()),
+            Lane::Claiming { .. }
+            | Lane::Waiting { .. }
+            | Lane::Starting { .. }
+            | Lane::Idle(_)
+            | Lane::Queued(_)
+            | Lane::Working { .. }
+            | Lane::Leaving { .. } => None,
+        };
+        let topic = self.config.topic.clone();
+        LaneReport {
+            topic,
+            partition,
+            state: lane.state(),
+            reason,
+            next_offset,
+            end_offset,
+            lag,
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Who works on what: partitions with records wait for a free worker, and come back with what became of their batch.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::ids::Partition;
+use tokio_util::sync::CancellationToken;
+
+use super::{CLAIM_AGAIN, Pipeline, PipelineError};
+use crate::lane::{Lane, Running};
+use crate::observe;
+use crate::position::Position;
+use crate::source::{Generation, IntakeError};
+use crate::workers::{Finished, Halt, Job, Progress};
+
+impl Pipeline {
+    pub(super) fn on_ready(&mut self, partitions: &BTreeSet<Partition>) {
+        for &partition in partitions {
+            match self.lanes.remove(&partition) {
+                Some(Lane::Idle(running)) => self.enqueue(partition, running),
+                Some(Lane::Working {
+                    position, leaving, ..
+                }) => {
+                    self.lanes.insert(
+                        partition,
+                        Lane::Working {
+                            position,
+                            leaving,
+                            arrived: true,
+                        },
+                    );
+                }
+                Some(lane) => {
+                    self.lanes.insert(partition, lane);
+                }
+                None => {}
+            }
+        }
+    }
+
+    pub(super) fn enqueue(&mut self, partition: Partition, running: Running) {
+        self.lanes.insert(partition, Lane::Queued(running));
+        self.queue.push_back(partition);
+    }
+
+    /// An idle partition that has lag was woken and found nothing, or was not woken: looking costs nothing, and a missed
+    /// wake-up would cost the partition.
+    pub(super) fn wake_lagging(&mut self) {
+        let lagging: BTreeSet<_> = self
+            .statistics
+            .iter()
+            .filter(|(partition, stats)| {
+                matches!(self.lanes.get(partition), Some(Lane::Idle(running)) if running.position.next_offset < stats.end_offset)
+            })
+            .map(|(partition, _)| *partition)
+            .collect();
+        self.on_ready(&lagging);
+    }
+
+    /// Gives queued partitions to free workers.
+    pub(super) fn dispatch(&mut self) {
+        while self.jobs.len() < self.config.workers {
+            let Some(partition) = self.queue.pop_front() else {
+                return;
+            };
+            let running = match self.lanes.remove(&partition) {
+                Some(Lane::Queued(running)) => running,
+                // It changed its state while it stood in the queue.
+                Some(lane) => {
+                    self.lanes.insert(partition, lane);
+                    continue;
+                }
+                None => continue,
+            };
+            let Running {
+                generation,
+                intake,
+                position,
+                poison_run,
+            } = running;
+            let leaving = CancellationToken::new();
+            let job = Job {
+                partition,
+                generation,
+                intake,
+                position,
+                poison_run,
+                leaving: leaving.clone(),
+            };
+            self.lanes.insert(
+                partition,
+                Lane::Working {
+                    position,
+                    leaving,
+                    arrived: false,
+                },
+            );
+            self.jobs.spawn(Arc::clone(&self.worker).run(job));
+        }
+    }
+
+    pub(super) fn on_finished(&mut self, finished: Finished) -> Result<(), PipelineError> {
+        let Finished { job, result } = finished;
+        let Job {
+            partition,
+            generation,
+            intake,
+            position,
+            poison_run,
+            ..
+        } = job;
+        match self.lanes.remove(&partition) {
+            Some(Lane::Working { arrived, .. }) => {
+                let running = Running {
+                    generation,
+                    intake,
+                    position,
+                    poison_run,
+                };
+                match result {
+                    Ok(Progress::Drained) if !arrived => {
+                        self.lanes.insert(partition, Lane::Idle(running));
+                    }
+                    Ok(Progress::Drained | Progress::More) => self.enqueue(partition, running),
+                    Err(halt) => {
+                        drop(running);
+                        self.on_halt(partition, generation, position, halt)?;
+                    }
+                }
+            }
+            Some(Lane::Leaving { reassigned }) => {
+                drop(intake);
+                if let Some(release) = &mut self.release {
+                    release.ended(partition, position.next_offset);
+                }
+                self.answer_release();
+                if reassigned {
+                    self.claim(partition);
+                }
+            }
+            // A lane with a batch in flight is in no other state.
+            Some(lane) => {
+                tracing::error!(kafka.partition = partition.0, state = ?lane.state(), "a batch ended in a state that has none");
+                self.claim(partition);
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_halt(
+        &mut self,
+        partition: Partition,
+        generation: Generation,
+        position: Position,
+        halt: Halt,
+    ) -> Result<(), PipelineError> {
+        match halt {
+            Halt::Interrupted => self.wait(partition, Duration::ZERO),
+            Halt::Fenced => {
+                observe::fenced();
+                self.source.stop(partition)?;
+                tracing::warn!(
+                    kafka.partition = partition.0,
+                    "fenced: another member has claimed the partition; nothing was written"
+                );
+                self.wait(partition, self.config.session_timeout);
+            }
+            // The record before the position may be gone while the position itself is still there.
+            Halt::Intake(IntakeError::Unproved) => {
+                tracing::warn!(
+                    kafka.partition = partition.0,
+                    kafka.next_offset = position.next_offset.0,
+                    "the last applied record is no longer there to compare: going on without that proof"
+                );
+                let unproved = Position {
+                    last_record: None,
+                    ..position
+                };
+                self.lanes.insert(
+                    partition,
+                    Lane::Starting {
+                        generation,
+                        position,
+                    },
+                );
+                self.source.fetch(partition, generation, unproved)?;
+            }
+            // The broker's trouble, not the position's: fetching starts again.
+            Halt::Intake(IntakeError::Kafka(error)) => {
+                tracing::warn!(kafka.partition = partition.0, %error, "the partition could not be read; starting again");
+                self.wait(partition, CLAIM_AGAIN);
+            }
+            Halt::Intake(IntakeError::OutOfRange(_) | IntakeError::Recreated(_))
+            | Halt::Store(_)
+            | Halt::Flood { .. } => {
+                self.source.stop(partition)?;
+                let reason = halt.to_string();
+                tracing::error!(
+                    kafka.partition = partition.0,
+                    kafka.next_offset = position.next_offset.0,
+                    "stopped: {reason}"
+                );
+                self.lanes
+                    .insert(partition, Lane::Stopped { reason, position });
+            }
+        }
+        Ok(())
+    }
+}

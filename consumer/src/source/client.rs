@@ -1,0 +1,64 @@
+//! How librdkafka is set up.
+
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+
+use crate::config::{GroupProtocol, KafkaSettings};
+
+/// librdkafka's own default for one partition's share of a fetch.
+const MAX_FETCH_BYTES: usize = 1024 * 1024;
+
+pub(super) fn config(settings: &KafkaSettings) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    let kib = |bytes: usize| (bytes / 1024).max(1).to_string();
+    config
+        .set("bootstrap.servers", &settings.brokers)
+        .set("group.id", &settings.group_id)
+        .set("client.id", &settings.client_id)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        // A position that the broker does not hold must stop the partition, never move it.
+        .set("auto.offset.reset", "error")
+        .set("statistics.interval.ms", "1000")
+        // The default of one second starves a consumer whose queues are small.
+        .set("fetch.queue.backoff.ms", "20")
+        .set("queued.min.messages", "20000")
+        // This bound holds for each partition, since each has a queue of its own.
+        .set(
+            "queued.max.messages.kbytes",
+            kib(settings.partition_buffer_bytes),
+        )
+        .set(
+            "max.partition.fetch.bytes",
+            settings
+                .partition_buffer_bytes
+                .min(MAX_FETCH_BYTES)
+                .to_string(),
+        )
+        .set_log_level(RDKafkaLogLevel::Info);
+    match settings.group_protocol {
+        GroupProtocol::Classic => {
+            config
+                .set("partition.assignment.strategy", "cooperative-sticky")
+                .set(
+                    "session.timeout.ms",
+                    settings.session_timeout.as_millis().to_string(),
+                )
+                .set(
+                    "heartbeat.interval.ms",
+                    (settings.session_timeout / 6).as_millis().to_string(),
+                );
+        }
+        // The broker decides on sessions and assignors; librdkafka refuses the classic settings here.
+        GroupProtocol::Consumer => {
+            config.set("group.protocol", "consumer");
+        }
+    }
+    if let Some(instance_id) = &settings.instance_id {
+        config.set("group.instance.id", instance_id);
+    }
+    for (name, value) in settings.properties.iter() {
+        config.set(name, value);
+    }
+    config
+}

@@ -1,0 +1,75 @@
+//! What the consumer writes outside its transactions: for operators and for tidiness, never for correctness.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use common::ids::{NextOffset, Partition};
+
+use super::Store;
+use super::error::{Part, StoreError};
+
+/// How long the feed keeps a batch: far longer than any reader's look, so that only one that was away sees a gap.
+const FEED_RETENTION: Duration = Duration::from_secs(60);
+
+impl Store {
+    /// Whether every migration was applied.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn is_current(&self) -> Result<bool, StoreError> {
+        let client = self.pool.get().await?;
+        common::migrate::is_current(&client)
+            .await
+            .map_err(StoreError::of(Part::Bookkeeping))
+    }
+
+    /// Records the broker's end offsets, for lag.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the next call makes up for it.
+    pub async fn record_progress(
+        &self,
+        ends: &BTreeMap<Partition, NextOffset>,
+    ) -> Result<(), StoreError> {
+        const SQL: &str = "
+            INSERT INTO consumer_progress (group_id, topic, partition, end_offset, read_at)
+            SELECT $1, $2, partition, end_offset, now() FROM unnest($3::integer[], $4::bigint[]) AS seen (partition, end_offset)
+             ORDER BY partition
+            ON CONFLICT (group_id, topic, partition)
+            DO UPDATE SET end_offset = excluded.end_offset, read_at = excluded.read_at";
+        let (partitions, offsets): (Vec<_>, Vec<_>) = ends
+            .iter()
+            .map(|(partition, end)| (partition.0, end.0))
+            .unzip();
+        let client = self.pool.get().await?;
+        let statement = client
+            .prepare_cached(SQL)
+            .await
+            .map_err(StoreError::of(Part::Bookkeeping))?;
+        client
+            .execute(
+                &statement,
+                &[&self.group_id, &self.topic, &partitions, &offsets],
+            )
+            .await
+            .map_err(StoreError::of(Part::Bookkeeping))?;
+        Ok(())
+    }
+
+    /// Removes what the feed no longer needs, and returns how much that was.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the next call makes up for it.
+    pub async fn prune_feed(&self) -> Result<u64, StoreError> {
+        const SQL: &str = "DELETE FROM applied_batches WHERE group_id = $1 AND applied_at < now() - make_interval(secs => $2)";
+        let client = self.pool.get().await?;
+        let statement = client
+            .prepare_cached(SQL)
+            .await
+            .map_err(StoreError::of(Part::Bookkeeping))?;
+        client
+            .execute(&statement, &[&self.group_id, &FEED_RETENTION.as_secs_f64()])
+            .await
+            .map_err(StoreError::of(Part::Bookkeeping))
+    }
+}

@@ -1,0 +1,208 @@
+//! Answers that are ready to send, as many as fit in a number of bytes. A missing one is loaded once, however many ask.
+//!
+//! Invariant: no answer is given that is older than what the asker has already been told ([`Tick`] it has seen), and none
+//! that is older than the last change of its subject stays. A load may read before a change and end after it; so each
+//! answer carries the tick that was noted before its snapshot, and is looked at against [`Touches`] whenever it is about
+//! to be used. The cache itself is never told of a change.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use common::ids::{OrderId, UserId};
+use common::order::ContentHash;
+use metrics::{Counter, Histogram, counter, gauge, histogram};
+use moka::future::Cache as Moka;
+use moka::ops::compute::Op;
+
+use crate::questions::Question;
+use crate::touches::{Subject, Tick, Touches};
+
+/// What moka and the allocator need for an entry beside its key and its bytes.
+const ENTRY_OVERHEAD_BYTES: usize = 256;
+/// How often a value that others loaded may turn out too old before one is loaded for this asker alone.
+const MAX_SHARED_ATTEMPTS: usize = 3;
+
+/// What an answer is the answer to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Key {
+    Order(OrderId),
+    /// The first page of a user's orders.
+    OrdersOfUser { user_id: UserId, limit: u16 },
+    /// The first page of all orders.
+    NewestOrders { limit: u16 },
+    Question(Question),
+}
+
+impl Key {
+    fn subject(&self) -> Subject<'_> {
+        match self {
+            Self::Order(_) => Subject::Constant,
+            Self::OrdersOfUser { user_id, .. } => Subject::User(user_id.as_str()),
+            Self::NewestOrders { .. } | Self::Question(_) => Subject::Everything,
+        }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Order(order_id) => order_id.as_str().len(),
+            Self::OrdersOfUser { user_id, .. } => user_id.as_str().len(),
+            Self::NewestOrders { .. } | Self::Question(_) => 0,
+        }
+    }
+}
+
+/// An answer's body, and what tells it from another.
+#[derive(Debug)]
+pub struct Answer {
+    pub body: Bytes,
+    /// A strong entity tag, quoted.
+    pub etag: Bytes,
+    /// Noted before it was read.
+    tick: Tick,
+}
+
+impl Answer {
+    fn new(body: Vec<u8>, tick: Tick) -> Arc<Self> {
+        let etag = format!("\"{}\"", ContentHash::of(&body)).into();
+        Arc::new(Self { body: body.into(), etag, tick })
+    }
+}
+
+/// Where an answer came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    Cache,
+    /// It was loaded for this asker.
+    Load,
+}
+
+/// Answers by what they answer.
+pub struct Cache {
+    answers: Moka<Key, Arc<Answer>>,
+    touches: Arc<Touches>,
+    metrics: Metrics,
+}
+
+struct Metrics {
+    hits: Counter,
+    misses: Counter,
+    outdated: Counter,
+    load_seconds: Histogram,
+}
+
+impl Cache {
+    #[must_use]
+    pub fn new(capacity_bytes: u64, touches: Arc<Touches>) -> Self {
+        let weigh = |key: &Key, answer: &Arc<Answer>| {
+            let bytes = key.heap_bytes() + answer.body.len() + answer.etag.len() + ENTRY_OVERHEAD_BYTES;
+            u32::try_from(bytes).unwrap_or(u32::MAX)
+        };
+        let requests = |result: &'static str| counter!("query_api_cache_requests_total", "result" => result);
+        let metrics = Metrics {
+            hits: requests("hit"),
+            misses: requests("miss"),
+            outdated: requests("outdated"),
+            load_seconds: histogram!("query_api_cache_load_seconds"),
+        };
+        Self { answers: Moka::builder().max_capacity(capacity_bytes).weigher(weigh).build(), touches, metrics }
+    }
+
+    /// The answer to `key` for one who has seen `seen`; `load` reads it if it is not here. What `load` fails with is
+    /// shared by all who waited for it, and nothing is kept.
+    ///
+    /// # Errors
+    /// What `load` failed with.
+    pub async fn answer<E, F>(
+        &self,
+        key: &Key,
+        seen: Tick,
+        load: impl Fn() -> F,
+    ) -> Result<(Arc<Answer>, Origin), Arc<E>>
+    where
+        E: Send + Sync + 'static,
+        F: Future<Output = Result<Vec<u8>, E>>,
+    {
+        if let Some(answer) = self.answers.get(key).await {
+            if self.holds(key, &answer) {
+                self.metrics.hits.increment(1);
+                return Ok((answer, Origin::Cache));
+            }
+            self.metrics.outdated.increment(1);
+            self.drop_answer(key, &answer).await;
+        } else {
+            self.metrics.misses.increment(1);
+        }
+        for _ in 0..MAX_SHARED_ATTEMPTS {
+            let entry = self.answers.entry_by_ref(key).or_try_insert_with(self.load(load())).await?;
+            let origin = if entry.is_fresh() { Origin::Load } else { Origin::Cache };
+            let answer = entry.into_value();
+            let holds = self.holds(key, &answer);
+            if !holds {
+                self.drop_answer(key, &answer).await;
+            }
+            // Read after what this asker has seen, it is good enough for him even if it was touched while it was read.
+            if holds || answer.tick >= seen {
+                return Ok((answer, origin));
+            }
+        }
+        Ok((self.load(load()).await.map_err(Arc::new)?, Origin::Load))
+    }
+
+    /// Keeps an answer that was read after `tick` was noted.
+    pub async fn keep(&self, key: Key, body: Vec<u8>, tick: Tick) {
+        let answer = Answer::new(body, tick);
+        if self.holds(&key, &answer) {
+            self.answers.insert(key, answer).await;
+        }
+    }
+
+    /// The tick that a load has to note before it takes its snapshot.
+    #[must_use]
+    pub fn now(&self) -> Tick {
+        self.touches.now()
+    }
+
+    /// Frees what [`Touches::forget`] has made worthless.
+    pub fn clear(&self) {
+        self.answers.invalidate_all();
+    }
+
+    /// Bytes in use, as far as moka has counted.
+    #[must_use]
+    pub fn weighted_bytes(&self) -> u64 {
+        self.answers.weighted_size()
+    }
+
+    pub fn report(&self) {
+        #[expect(clippy::cast_precision_loss, reason = "a gauge takes floats, and sizes stay far below 2⁵³")]
+        let (bytes, entries) = (self.answers.weighted_size() as f64, self.answers.entry_count() as f64);
+        gauge!("query_api_cache_bytes").set(bytes);
+        gauge!("query_api_cache_entries").set(entries);
+    }
+
+    fn holds(&self, key: &Key, answer: &Answer) -> bool {
+        self.touches.untouched_since(key.subject(), answer.tick)
+    }
+
+    /// `reading` has not begun: its snapshot is taken after the tick is noted.
+    async fn load<E>(&self, reading: impl Future<Output = Result<Vec<u8>, E>>) -> Result<Arc<Answer>, E> {
+        let tick = self.now();
+        let started = Instant::now();
+        let body = reading.await?;
+        self.metrics.load_seconds.record(started.elapsed());
+        Ok(Answer::new(body, tick))
+    }
+
+    /// Drops `outdated` and nothing that came in its place.
+    async fn drop_answer(&self, key: &Key, outdated: &Arc<Answer>) {
+        let still_there = |entry: Option<moka::Entry<Key, Arc<Answer>>>| {
+            let same = entry.is_some_and(|entry| Arc::ptr_eq(entry.value(), outdated));
+            std::future::ready(if same { Op::Remove } else { Op::Nop })
+        };
+        self.answers.entry_by_ref(key).and_compute_with(still_there).await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+//! Settings: each a flag and an environment variable, documented by `--help`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::Parser;
+use common::http::ServerConfig;
+use common::ids::Currency;
+use common::setting;
+use common::telemetry::TelemetryConfig;
+
+/// Answers questions about orders from memory.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "query-api", version)]
+pub struct Config {
+    /// Where to listen for HTTP.
+    #[arg(long, env = "QUERY_API_ADDRESS", default_value = "127.0.0.1:8081")]
+    pub address: SocketAddr,
+
+    /// PostgreSQL, as a URL or as key=value pairs.
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        default_value = "postgres://tally@127.0.0.1:15432/tally",
+        hide_env_values = true
+    )]
+    pub database_url: String,
+
+    /// What an answer about one currency is about if the question names none and there are orders in it.
+    #[arg(long, env = "DEFAULT_CURRENCY", default_value = "USD")]
+    pub default_currency: Currency,
+
+    /// Bytes of memory for answers that are ready to send.
+    #[arg(long, env = "CACHE_BYTES", default_value_t = 128 * 1024 * 1024)]
+    pub cache_bytes: u64,
+
+    /// How many of the newest orders are loaded before the service is ready; they take at most half of the cache.
+    #[arg(long, env = "WARM_ORDERS", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub warm_orders: u32,
+
+    /// Connections to PostgreSQL for what is not in memory; one more follows the changes.
+    #[arg(long, env = "POOL_SIZE", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    pub pool_size: u16,
+
+    /// How long a request waits for one of them before it is answered 503.
+    #[arg(long, env = "ACQUIRE_TIMEOUT", default_value = "1s", value_parser = setting::duration)]
+    pub acquire_timeout: Duration,
+
+    /// How many requests may wait (`?wait=`) for orders that are not stored yet.
+    #[arg(long, env = "MAX_WAITING", default_value_t = 1_000)]
+    pub max_waiting: usize,
+
+    #[command(flatten)]
+    pub server: ServerConfig,
+
+    #[command(flatten)]
+    pub telemetry: TelemetryConfig,
+}
+
+/// The value may hold a password: it is not shown.
+#[derive(Debug, thiserror::Error)]
+#[error("DATABASE_URL is not a PostgreSQL URL: {0}")]
+pub struct InvalidDatabaseUrl(tokio_postgres::Error);
+
+impl Config {
+    /// # Errors
+    /// [`InvalidDatabaseUrl`].
+    pub fn database(&self) -> Result<tokio_postgres::Config, InvalidDatabaseUrl> {
+        self.database_url.parse().map_err(InvalidDatabaseUrl)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn every_setting_is_documented_and_has_a_variable() {
+        for argument in Config::command().get_arguments() {
+            let name = argument.get_id();
+            assert!(argument.get_help().is_some(), "{name} has no help");
+            assert!(argument.get_env().is_some(), "{name} has no environment variable");
+        }
+    }
+
+    #[test]
+    fn a_bad_database_url_is_refused_without_being_shown() {
+        let config = Config::parse_from(["query-api", "--database-url", "postgres://u:hunter2@[bad"]);
+        assert!(!config.database().unwrap_err().to_string().contains("hunter2"));
+    }
+}

@@ -1,0 +1,61 @@
+//! What the feed tells everybody after each look: how far it has seen, and whether it can see at all.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use common::time::Timestamp;
+use tokio::sync::watch;
+
+use crate::positions::Positions;
+use crate::touches::Tick;
+
+/// Every commit up to `as_of` is in every answer that is given from now on.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub tick: Tick,
+    pub as_of: Timestamp,
+    /// `as_of` as answers carry it, printed once for all of them.
+    pub as_of_text: Bytes,
+    pub positions: Arc<Positions>,
+}
+
+impl Seen {
+    #[must_use]
+    pub fn new(tick: Tick, as_of: Timestamp, positions: Arc<Positions>) -> Self {
+        Self { tick, as_of, as_of_text: as_of.to_string().into(), positions }
+    }
+}
+
+/// Whether the last look came back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Database {
+    Reachable,
+    /// Answers are given from memory, and grow older.
+    Away,
+}
+
+/// How the aggregates stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Totals {
+    Loaded,
+    /// For the first time, or again because what was known could not be advanced.
+    Loading,
+}
+
+/// What the feed knows of itself.
+#[derive(Debug, Clone)]
+pub struct Freshness {
+    /// `None` before the first load. While totals are loaded again it stays where it was.
+    pub seen: Option<Seen>,
+    pub database: Database,
+    pub totals: Totals,
+}
+
+impl Default for Freshness {
+    fn default() -> Self {
+        Self { seen: None, database: Database::Away, totals: Totals::Loading }
+    }
+}
+
+/// Where answers look before they begin: what they say about their age must be read before anything that they say.
+pub type FreshnessReceiver = watch::Receiver<Freshness>;

@@ -1,0 +1,135 @@
+//! The API over HTTP: reads what was asked, finds the answer in memory or has it loaded, and sends it.
+//!
+//! Every answer carries `X-As-Of`, read before anything that goes into the answer: every commit up to that time is in it.
+
+mod answer;
+mod compatible;
+mod orders;
+mod pages;
+mod parameters;
+mod totals;
+mod users;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::{Error, web};
+use common::http::{Health, HttpError, Readiness};
+use common::ids::Currency;
+use serde_json::{Map, Value, json};
+
+use crate::analytics::Live;
+use crate::cache::Cache;
+use crate::freshness::{Database, Freshness, FreshnessReceiver, Seen, Totals};
+use crate::repo::Repo;
+use crate::warm_up::Warmth;
+use crate::waiting::Waiting;
+
+const X_AS_OF: HeaderName = HeaderName::from_static("x-as-of");
+/// When to ask again for what cannot be answered now.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// What answers are made from; shared by all workers.
+pub struct State {
+    pub live: Arc<Live>,
+    pub cache: Arc<Cache>,
+    pub repo: Repo,
+    pub waiting: Arc<Waiting>,
+    pub freshness: FreshnessReceiver,
+    pub warmth: Warmth,
+    pub default_currency: Currency,
+}
+
+impl State {
+    /// How far the feed has seen: to be asked before anything that an answer is made from.
+    fn seen(&self) -> Result<Seen, HttpError> {
+        self.freshness.borrow().seen.clone().ok_or_else(|| unavailable("the totals are being loaded"))
+    }
+
+    /// Whether a load is worth an attempt: while the feed cannot reach the database, nobody waits for a connection.
+    fn database(&self) -> Database {
+        self.freshness.borrow().database
+    }
+
+    /// Whether requests can be answered now, and how far answers reach.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let freshness = self.freshness.borrow().clone();
+        Health { readiness: readiness(&freshness, &self.warmth), details: details(&freshness) }
+    }
+}
+
+fn readiness(freshness: &Freshness, warmth: &Warmth) -> Readiness {
+    let not_ready = |reason: &str| Readiness::NotReady(reason.into());
+    match (&freshness.seen, freshness.totals, freshness.database) {
+        (None, _, Database::Away) => not_ready("the database cannot be reached, or has not been migrated"),
+        (None, _, _) | (_, Totals::Loading, _) => not_ready("the totals are being loaded"),
+        // A database that is away is no reason to send readers elsewhere: answers from memory go on.
+        (Some(_), Totals::Loaded, _) if warmth.is_warm() => Readiness::Ready,
+        (Some(_), Totals::Loaded, _) => not_ready("the newest orders are being loaded"),
+    }
+}
+
+/// `{"as_of", "database", "positions": {"orders/0": {"next_offset", "batch_no"}}}`; of several groups the one that is
+/// ahead.
+fn details(freshness: &Freshness) -> Map<String, Value> {
+    let mut positions: Map<String, Value> = Map::new();
+    for (source, position) in freshness.seen.iter().flat_map(|seen| seen.positions.iter()) {
+        let name = format!("{}/{}", source.topic, source.partition);
+        let is_behind = positions
+            .get(&name)
+            .is_some_and(|known| known["next_offset"].as_i64() >= Some(position.next_offset.0));
+        if !is_behind {
+            let position = json!({"next_offset": position.next_offset, "batch_no": position.batch_no});
+            positions.insert(name, position);
+        }
+    }
+    let database = match freshness.database {
+        Database::Reachable => "reachable",
+        Database::Away => "away",
+    };
+    let mut details = Map::new();
+    details.insert("as_of".into(), json!(freshness.seen.as_ref().map(|seen| seen.as_of)));
+    details.insert("database".into(), database.into());
+    details.insert("positions".into(), positions.into());
+    details
+}
+
+/// Every route but health and metrics, which all services share.
+pub fn routes(config: &mut web::ServiceConfig, state: &web::Data<State>) {
+    let api = web::scope("")
+        .app_data(state.clone())
+        .wrap(from_fn(as_of))
+        .configure(orders::routes)
+        .configure(users::routes)
+        .configure(totals::routes)
+        .configure(compatible::routes)
+        .configure(pages::routes);
+    config.service(api);
+}
+
+/// Read before the request is looked at; true of whatever is answered.
+async fn as_of(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let seen = request.app_data::<web::Data<State>>().and_then(|state| {
+        let freshness = state.freshness.borrow();
+        freshness.seen.as_ref().map(|seen| seen.as_of_text.clone())
+    });
+    let mut response = next.call(request).await?;
+    if let Some(value) = seen.and_then(|text| HeaderValue::from_maybe_shared(text).ok())
+        && !response.headers().contains_key(X_AS_OF)
+    {
+        response.headers_mut().insert(X_AS_OF, value);
+    }
+    Ok(response)
+}
+
+fn unavailable(detail: &str) -> HttpError {
+    HttpError::Unavailable { detail: detail.into(), retry_after: RETRY_AFTER, order_id: None }
+}

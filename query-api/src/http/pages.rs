@@ -1,0 +1,80 @@
+//! The static pages, held in the program itself. They load nothing from elsewhere and run no inline script or style.
+
+use std::sync::LazyLock;
+
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use common::http::{HttpError, readable};
+use common::order::ContentHash;
+
+use super::answer::matches_tag;
+
+const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; \
+     form-action 'self'; frame-ancestors 'none'",
+);
+const REFERRER_POLICY: (HeaderName, HeaderValue) =
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+/// Asked for again each time: a new version is seen at once, an old one costs no body.
+const REVALIDATE: (HeaderName, HeaderValue) = (header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+
+/// A file below `static/`.
+struct Asset {
+    name: &'static str,
+    content_type: &'static str,
+    body: &'static [u8],
+}
+
+macro_rules! assets {
+    ($($name:literal: $content_type:expr),* $(,)?) => {
+        [$(Asset { name: $name, content_type: $content_type, body: include_bytes!(concat!("../../static/", $name)) }),*]
+    };
+}
+
+const HTML: &str = "text/html; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+static ASSETS: [Asset; 8] = assets! {
+    "index.html": HTML,
+    "style.css": "text/css; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+    "lookup.js": SCRIPT,
+    "order.js": SCRIPT,
+    "customer.js": SCRIPT,
+    "elements.js": SCRIPT,
+    "format.js": SCRIPT,
+};
+
+static TAGS: LazyLock<[Bytes; 8]> =
+    LazyLock::new(|| ASSETS.each_ref().map(|asset| format!("\"{}\"", ContentHash::of(asset.body)).into()));
+
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    config.service(readable("/", index)).service(readable("/static/{name}", file));
+}
+
+async fn index(request: HttpRequest) -> Result<HttpResponse, HttpError> {
+    asset(&request, "index.html")
+}
+
+async fn file(request: HttpRequest, name: web::Path<String>) -> Result<HttpResponse, HttpError> {
+    asset(&request, &name)
+}
+
+fn asset(request: &HttpRequest, name: &str) -> Result<HttpResponse, HttpError> {
+    let mut assets = ASSETS.iter().zip(TAGS.iter());
+    let (asset, tag) = assets
+        .find(|(asset, _)| asset.name == name)
+        .ok_or_else(|| HttpError::NotFound { detail: "there is nothing at this path".into() })?;
+    let is_known = matches_tag(request, tag);
+    let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    response.insert_header(REVALIDATE).insert_header(REFERRER_POLICY);
+    response.insert_header((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY));
+    if let Ok(tag) = HeaderValue::from_maybe_shared(tag.clone()) {
+        response.insert_header((header::ETAG, tag));
+    }
+    if is_known {
+        return Ok(response.finish());
+    }
+    response.insert_header((header::CONTENT_TYPE, asset.content_type));
+    Ok(response.body(asset.body))
+}

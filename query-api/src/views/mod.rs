@@ -1,0 +1,28 @@
+//! Answers as they are sent: the names and order of their fields. Amounts are strings, except in the compatible shapes,
+//! where they are JSON numbers with the exact digits.
+//!
+//! Nothing here knows where values come from or what HTTP is.
+
+mod compatible;
+mod orders;
+mod totals;
+mod users;
+
+use std::fmt::Display;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+pub use compatible::{total_orders, total_spendings};
+pub use orders::{Cursor, InvalidCursor, OrdersPage};
+pub use totals::{NoAnswer, answer};
+pub use users::user;
+
+fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("a view is made of strings, numbers and lists of them")
+}
+
+/// A decimal as a JSON number, digit by digit.
+fn number(value: impl Display) -> Box<RawValue> {
+    RawValue::from_string(value.to_string()).expect("a decimal's digits are a JSON number")
+}

@@ -26,6 +26,9 @@ pub struct Cli {
 pub enum Command {
     /// Bring the database's tables up to date, and end.
     Migrate(DatabaseSettings),
+    /// Recompute every sum from the orders, in one snapshot, while the system runs. Prints the totals and exits 0, or
+    /// prints every difference and exits 1.
+    Verify(DatabaseSettings),
 }
 
 #[derive(Debug, Clone, Args)]

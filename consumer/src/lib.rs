@@ -13,8 +13,10 @@
 //! - [`workers`]: one batch, retried and halved until it is decided.
 //! - [`decode`], [`tally`]: pure.
 //! - [`store`]: the transaction, and the truth about what was applied.
+//! - [`verify`]: recomputes every sum from the orders.
 
 pub mod batch;
+pub mod commands;
 pub mod config;
 pub mod dead_letters;
 pub mod decode;
@@ -27,4 +29,5 @@ pub mod service;
 pub mod source;
 pub mod store;
 pub mod tally;
+pub mod verify;
 pub mod workers;

@@ -1,29 +1,22 @@
+use std::process::ExitCode;
+
 use anyhow::Context;
 use clap::Parser;
 use common::{shutdown, telemetry};
 use consumer::config::{Cli, Command};
-use consumer::service;
+use consumer::{commands, service};
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
     match cli.command {
         None => {
             let metrics = telemetry::init(&cli.config.telemetry)?;
             let stop = shutdown::on_signal().context("signals")?;
-            service::run(cli.config, metrics, stop).await
+            service::run(cli.config, metrics, stop).await?;
+            Ok(ExitCode::SUCCESS)
         }
-        Some(Command::Migrate(database)) => {
-            let applied = common::migrate::migrate(&database.database_url).await?;
-            println!(
-                "migrations applied: {}",
-                if applied.is_empty() {
-                    "none were missing".into()
-                } else {
-                    applied.join(", ")
-                }
-            );
-            Ok(())
-        }
+        Some(Command::Migrate(database)) => commands::migrate(&database).await,
+        Some(Command::Verify(database)) => commands::verify(&database).await,
     }
 }

@@ -15,14 +15,14 @@ use crate::batch::BatchLimits;
 use crate::config::{Config, KafkaSettings};
 use crate::decode::Decoder;
 use crate::lane::LaneState;
-use crate::pipeline::{Pipeline, PipelineConfig, Report};
+use crate::pipeline::{MAX_CLAIMS, Pipeline, PipelineConfig, Report};
 use crate::source::{ReadySet, Source, ensure_topic};
 use crate::store::Store;
 use crate::workers::Worker;
 use crate::{housekeeping, observe};
 
-/// Connections beside the workers': claims, progress, an operator's look.
-const SPARE_CONNECTIONS: usize = 4;
+/// Connections beside the workers': two for each claim, and one for housekeeping.
+const SPARE_CONNECTIONS: usize = 2 * MAX_CLAIMS + 1;
 /// For a free connection, and for a new one to be established.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A lock or a statement that takes longer is retried as a whole; a session whose process froze between two statements
@@ -53,7 +53,14 @@ pub async fn run(
     tracing::info!(address = %server.address(), "health and metrics");
     let stop_server = CancellationToken::new();
     let health = std::sync::Arc::new(move || health(&reports.borrow()));
-    let server = tokio::spawn(server.run(|_| {}, health, metrics, stop_server.clone()));
+    let serving = server.run(|_| {}, health, metrics, stop_server.clone());
+    let stop_consuming = stop.clone();
+    let server = tokio::spawn(async move {
+        let ended = serving.await;
+        // Asked for, or not: without health and metrics nobody would know how it fares.
+        stop_consuming.cancel();
+        ended
+    });
 
     let outcome = consume(&config, report, stop).await;
 

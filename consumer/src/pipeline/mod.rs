@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use common::ids::{NextOffset, Partition};
 use rdkafka::error::KafkaError;
-use tokio::sync::{mpsc::Receiver, watch};
+use tokio::sync::{Semaphore, mpsc::Receiver, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +27,8 @@ pub use report::Report;
 
 /// How often Kafka's committed offsets follow, and waiting claims are looked at.
 const TICK: Duration = Duration::from_millis(250);
+/// Claims made at once. Each may need a second connection, to end the session that blocks it.
+pub(crate) const MAX_CLAIMS: usize = 2;
 /// How long a failed claim waits for the next.
 const CLAIM_AGAIN: Duration = Duration::from_secs(1);
 
@@ -67,6 +69,7 @@ pub struct Pipeline {
     queue: VecDeque<Partition>,
     jobs: JoinSet<Finished>,
     claims: JoinSet<Claimed>,
+    claim_permits: Arc<Semaphore>,
     release: Option<PendingRelease>,
     statistics: BTreeMap<Partition, PartitionStats>,
     committed_to_kafka: BTreeMap<Partition, NextOffset>,
@@ -94,6 +97,7 @@ impl Pipeline {
             queue: VecDeque::new(),
             jobs: JoinSet::new(),
             claims: JoinSet::new(),
+            claim_permits: Arc::new(Semaphore::new(MAX_CLAIMS)),
             release: None,
             statistics: BTreeMap::new(),
             committed_to_kafka: BTreeMap::new(),
@@ -112,7 +116,7 @@ impl Pipeline {
         while !stop.is_cancelled() {
             tokio::select! {
                 biased;
-                Some(event) = self.events.recv() => self.on_event(event)?,
+                event = self.events.recv() => self.on_event(event.ok_or(SourceGone)?)?,
                 Some(finished) = self.jobs.join_next() => self.on_finished(finished?)?,
                 Some(claimed) = self.claims.join_next() => self.on_claimed(claimed?)?,
                 partitions = self.ready.take() => self.on_ready(&partitions),
@@ -205,7 +209,7 @@ impl Pipeline {
         while !self.jobs.is_empty() {
             tokio::select! {
                 biased;
-                Some(event) = self.events.recv() => self.on_event(event)?,
+                event = self.events.recv() => self.on_event(event.ok_or(SourceGone)?)?,
                 Some(finished) = self.jobs.join_next() => self.on_finished(finished?)?,
                 () = tokio::time::sleep_until(deadline.into()) => {
                     return Err(PipelineError::ShutdownTimeout(self.config.shutdown_timeout));

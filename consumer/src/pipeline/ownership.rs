@@ -180,7 +180,12 @@ impl Pipeline {
         let generation = Generation(self.generations);
         self.lanes.insert(partition, Lane::Claiming { generation });
         let (worker, owner) = (Arc::clone(&self.worker), self.config.owner.clone());
+        let permits = Arc::clone(&self.claim_permits);
         self.claims.spawn(async move {
+            let _permit = permits
+                .acquire_owned()
+                .await
+                .expect("the semaphore is never closed");
             let result = worker.store.claim(partition, &owner).await;
             Claimed {
                 partition,

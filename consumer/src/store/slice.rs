@@ -22,15 +22,10 @@ impl<'b> Slice<'b> {
         Self { records, decoded }
     }
 
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.records.len()
-    }
-
     /// Both halves; `None` of a single record.
     #[must_use]
     pub fn halves(self) -> Option<(Self, Self)> {
-        let middle = self.len() / 2;
+        let middle = self.records.len() / 2;
         if middle == 0 {
             return None;
         }

@@ -1,16 +1,14 @@
 //! What must hold when something breaks: each test stages one failure and looks at the tables afterwards.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{PATIENCE, Setup, order};
 use lab::{Loss, Proxy};
-use support::{PATIENCE, Setup, order};
 
 /// Publishes `count` orders of 1.00 each for a few users over all partitions.
 async fn publish_orders(setup: &Setup, ids: std::ops::Range<u32>) {
     let orders = ids.map(|id| {
-        let partition = i32::try_from(id).unwrap() % setup.topic.partitions();
+        let partition = i32::try_from(id).expect("few orders") % setup.topic.partitions();
         (
             partition,
             order(&format!("o{id}"), &format!("u{}", id % 7), "1.00"),

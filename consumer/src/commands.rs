@@ -1,0 +1,61 @@
+//! What an operator asks for by hand: each does one thing, prints what it did, and says by its exit code how it went.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use common::pg::PoolSettings;
+
+use crate::config::DatabaseSettings;
+use crate::verify::{Findings, verify as recompute};
+
+/// One look needs one connection.
+const CONNECTIONS: usize = 1;
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Brings the tables up to date.
+///
+/// # Errors
+/// The database cannot be reached, or a migration fails; that one is rolled back.
+pub async fn migrate(database: &DatabaseSettings) -> anyhow::Result<ExitCode> {
+    let applied = common::migrate::migrate(&database.database_url).await?;
+    if applied.is_empty() {
+        println!("the tables are up to date");
+    } else {
+        println!("migrations applied: {}", applied.join(", "));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the totals, or every sum that is not what the orders say (exit code 1).
+///
+/// # Errors
+/// The database cannot be reached.
+pub async fn verify(database: &DatabaseSettings) -> anyhow::Result<ExitCode> {
+    let settings = PoolSettings {
+        application_name: "tally-verify".to_owned(),
+        max_connections: CONNECTIONS,
+        acquire_timeout: ACQUIRE_TIMEOUT,
+        session_setup: "SET default_transaction_read_only = on".to_owned(),
+    };
+    let pool = common::pg::pool(database.database_url.clone(), &settings)?;
+    let Findings {
+        totals,
+        differences,
+    } = recompute(&pool).await?;
+    for difference in &differences {
+        println!("{difference}");
+    }
+    if differences.is_empty() {
+        for total in totals {
+            println!(
+                "{}: {} orders of {} users, {}",
+                total.currency, total.order_count, total.user_count, total.amount
+            );
+        }
+        println!("every sum is what the orders say");
+        Ok(ExitCode::SUCCESS)
+    } else {
+        println!("{} sums are not what the orders say", differences.len());
+        Ok(ExitCode::FAILURE)
+    }
+}

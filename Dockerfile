@@ -2,7 +2,7 @@
 
 FROM rust:1.95-slim-trixie AS build
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends cmake g++ make \
+    && apt-get install -y --no-install-recommends g++ make \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .

@@ -55,7 +55,7 @@ tool_advice() { # TOOL
   case $1 in
     java) echo "Java $MINIMUM_JAVA or newer (Kafka runs on it; JAVA_HOME chooses one)" ;;
     mvn) echo "Maven (it fetches Kafka and PostgreSQL)" ;;
-    cc | c++ | make | cmake) echo "$1 (the Kafka client library is built with it: a C and C++ compiler, make and cmake)" ;;
+    cc | c++ | make) echo "$1 (the Kafka client library is built with it: a C and C++ compiler and make)" ;;
     browser) echo "Chromium (the page's tests run in it)" ;;
     chromedriver) echo "chromedriver, of the browser's version (the page's tests drive it)" ;;
     *) echo "$1" ;;
@@ -105,7 +105,7 @@ ensure_rust() {
   command -v cargo >/dev/null || fail "Rust is missing: install it with rustup (https://rustup.rs) and run this again"
 }
 
-readonly BUILD_TOOLS=(cc c++ make cmake)
+readonly BUILD_TOOLS=(cc c++ make)
 readonly SERVER_TOOLS=(java setsid flock)
 # Only until the servers have been fetched.
 readonly FETCH_TOOLS=(mvn tar xz)

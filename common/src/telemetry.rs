@@ -31,7 +31,11 @@ pub struct TelemetryConfig {
     pub log_format: LogFormat,
 
     /// What is logged: a level, or directives as of tracing's EnvFilter.
-    #[arg(long, env = "RUST_LOG", default_value = "info,actix_server=warn,tokio_postgres=warn")]
+    #[arg(
+        long,
+        env = "RUST_LOG",
+        default_value = "info,actix_server=warn,tokio_postgres=warn"
+    )]
     pub log_filter: String,
 }
 

@@ -17,7 +17,7 @@ use driver::Driver;
 
 /// Longer than Chromium takes to start on a busy machine.
 const START_PATIENCE: Duration = Duration::from_secs(60);
-const CHROMIUM_FLAGS: [&str; 6] = [
+const CHROMIUM_FLAGS: [&str; 8] = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -25,6 +25,9 @@ const CHROMIUM_FLAGS: [&str; 6] = [
     // Containers give /dev/shm 64 MB; the browser dies of more.
     "--disable-dev-shm-usage",
     "--no-first-run",
+    // Its process would leave the family, and be nobody's to wait for.
+    "--disable-crash-reporter",
+    "--disable-breakpad",
 ];
 /// The key under which WebDriver names an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
@@ -45,6 +48,15 @@ pub struct Browser {
 #[derive(Debug, Clone)]
 pub struct Element {
     id: String,
+}
+
+impl Drop for Browser {
+    /// The driver ends its browser and waits for it; what that leaves is killed with the driver.
+    fn drop(&mut self) {
+        if let Err(error) = self.driver.end(&self.session) {
+            eprintln!("the browser's session was not ended: {error:#}");
+        }
+    }
 }
 
 impl Browser {

@@ -193,7 +193,7 @@ mod tests {
             std::thread::yield_now();
         }
         let tree = process.tree();
-        for member in tree.iter().rev() {
+        for member in &tree {
             member.signal(Signal::KILL).unwrap();
         }
         child.wait().unwrap();

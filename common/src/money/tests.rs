@@ -105,11 +105,15 @@ proptest! {
 
     #[test]
     fn no_text_panics(text in "\\PC{0,40}") {
-        let _ = Amount::parse(&text);
+        if let Ok(amount) = Amount::parse(&text) {
+            prop_assert_eq!(Amount::parse(&amount.to_string()), Ok(amount));
+        }
     }
 
     #[test]
     fn no_number_like_text_panics(text in "-?[0-9]{0,30}\\.?[0-9]{0,30}([eE][+-]?[0-9]{0,30})?") {
-        let _ = Amount::parse(&text);
+        if let Ok(amount) = Amount::parse(&text) {
+            prop_assert_eq!(Amount::parse(&amount.to_string()), Ok(amount));
+        }
     }
 }

@@ -54,7 +54,7 @@ pub struct Order {
 pub struct Item {
     pub sku: Option<String>,
     pub name: Option<String>,
-    /// 1 to 2³¹−1; absent means 1.
+    /// 1 to 2³¹−1, read by its value (`2.0` is 2); absent means 1.
     pub quantity: Option<i32>,
     pub unit_price: Option<Amount>,
     /// Absent means quantity × unit price.

@@ -1,13 +1,18 @@
 //! chromedriver as a process.
 
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
 use crate::process::{ProcessId, Signal};
 use crate::{place, ports, settings};
+
+/// For a browser to end when it is asked to.
+const END_PATIENCE: Duration = Duration::from_secs(10);
 
 /// chromedriver with all that it started.
 #[derive(Debug)]
@@ -48,6 +53,25 @@ impl Driver {
             place,
             address,
         })
+    }
+}
+
+impl Driver {
+    /// Ends a session without a runtime, as dropping must: the answer comes when the browser has gone.
+    pub(super) fn end(&self, session: &str) -> anyhow::Result<()> {
+        let mut stream = TcpStream::connect(self.address)?;
+        stream.set_read_timeout(Some(END_PATIENCE))?;
+        write!(
+            stream,
+            "DELETE /session/{session} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+            self.address
+        )?;
+        // The driver keeps the connection: the answer's first bytes are all there is to wait for.
+        let mut answer = [0; 1024];
+        let length = stream.read(&mut answer)?;
+        let answer = String::from_utf8_lossy(&answer[..length]);
+        ensure!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        Ok(())
     }
 }
 

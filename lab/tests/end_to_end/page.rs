@@ -39,8 +39,8 @@ async fn post(trio: &Trio, order: &Value) -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn the_page_shows_an_order_and_says_honestly_when_it_cannot() -> anyhow::Result<()> {
-    let mut trio = Trio::start().await?;
+async fn the_page_shows_orders_and_keeps_their_text_text() -> anyhow::Result<()> {
+    let trio = Trio::start().await?;
     post(&trio, &json!({
         "order_id": "page-1", "user_id": "Zoë", "currency": "EUR", "amount": "1234567890123.4567",
         "items": [{"sku": "pot-7", "name": "Teapot", "quantity": 3, "price": "12.50"}],
@@ -97,20 +97,38 @@ async fn the_page_shows_an_order_and_says_honestly_when_it_cannot() -> anyhow::R
         "after {title}"
     );
 
+    browser.back().await?;
+    eventually(PATIENCE, async || {
+        assert_shows(&browser, &["page-1", "Teapot"]).await
+    })
+    .await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_page_says_whether_an_order_is_unknown_or_could_not_be_looked_up() -> anyhow::Result<()>
+{
+    let mut trio = Trio::start().await?;
+    post(
+        &trio,
+        &json!({"order_id": "page-3", "user_id": "u1", "amount": 1}),
+    )
+    .await?;
+    trio.quiet(PATIENCE).await?;
+    let browser = Browser::open(1280, 900).await?;
+    browser.visit(&trio.query_api.url("/")).await?;
     look_up(&browser, "no-such-order").await?;
     state_is(&browser, "not-found").await;
     assert_shows(&browser, &["no-such-order"]).await?;
 
-    browser.back().await?;
-    state_is(&browser, "found").await;
-    assert_shows(&browser, &["page-2"]).await?;
-
     trio.query_api.kill().await?;
-    look_up(&browser, "page-1").await?;
+    look_up(&browser, "page-3").await?;
     state_is(&browser, "unavailable").await;
+    assert_shows(&browser, &["page-3"]).await?;
+
     trio.query_api.start()?;
     trio.query_api.ready().await;
-    look_up(&browser, "page-1").await?;
+    look_up(&browser, "page-3").await?;
     state_is(&browser, "found").await;
     Ok(())
 }

@@ -73,7 +73,7 @@ fn marketplace_order() -> Value {
 }
 
 #[tokio::test]
-async fn each_of_the_five_shapes_can_be_posted_and_comes_back_whole() -> anyhow::Result<()> {
+async fn an_order_in_each_of_the_four_short_shapes_comes_back_whole() -> anyhow::Result<()> {
     let trio = Trio::start().await?;
     let start = Utc::now();
 
@@ -122,6 +122,18 @@ async fn each_of_the_five_shapes_can_be_posted_and_comes_back_whole() -> anyhow:
         })
     );
 
+    let summary = trio.ask("/summary").await?;
+    assert_eq!(
+        summary["currencies"][0]["total_amount"],
+        json!("1037.49"),
+        "{summary}"
+    );
+    trio.scene().assert_consistent().await
+}
+
+#[tokio::test]
+async fn a_marketplace_order_comes_back_with_every_field() -> anyhow::Result<()> {
+    let trio = Trio::start().await?;
     assert_eq!(
         round_trip(&trio, marketplace_order()).await?,
         json!({
@@ -152,13 +164,6 @@ async fn each_of_the_five_shapes_can_be_posted_and_comes_back_whole() -> anyhow:
                 "sm_id": 99, "oof_shard": "1"
             }
         })
-    );
-
-    let summary = trio.ask("/summary").await?;
-    assert_eq!(
-        summary["currencies"][0]["total_amount"],
-        json!("2854.49"),
-        "{summary}"
     );
     trio.scene().assert_consistent().await
 }

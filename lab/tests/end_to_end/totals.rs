@@ -70,6 +70,30 @@ async fn orders_that_are_posted_and_loaded_come_out_of_every_answer_with_exact_t
 }
 
 #[tokio::test]
+async fn orders_that_are_posted_while_a_file_is_loaded_are_all_counted() -> anyhow::Result<()> {
+    let trio = Trio::start().await?;
+    let loaded: Vec<TestOrder> = Orders::seeded(6).of_users(300).take(20_000).collect();
+    let posted: Vec<TestOrder> = Orders::seeded(7).take(400).collect();
+    let loading = trio.loading(&orders::file(&loaded)?, &[]);
+    let (first, second) = posted.split_at(posted.len() / 2);
+    let (one_by_one, together) = tokio::join!(post_one_by_one(&trio, first), async {
+        for some in second.chunks(20) {
+            post_together(&trio, some).await?;
+        }
+        anyhow::Ok(())
+    });
+    one_by_one?;
+    together?;
+    loading.await??.accepted_all(loaded.len())?;
+    trio.quiet(PATIENCE).await?;
+    let orders: Vec<TestOrder> = loaded.into_iter().chain(posted).collect();
+    answers::assert_equal(&trio, &Ledger::of(&orders), &orders[20_000..]).await?;
+    trio.scene()
+        .assert_clean(&Expected::acknowledged(orders))
+        .await
+}
+
+#[tokio::test]
 async fn the_same_file_twice_changes_nothing() -> anyhow::Result<()> {
     let trio = Trio::start().await?;
     let mut orders: Vec<TestOrder> = Orders::seeded(3).take(500).collect();

@@ -8,6 +8,7 @@ use super::number;
 use super::place::Place;
 use super::reader::{NotJson, Value};
 use super::scalar::OBJECT;
+use super::spelling::ATTRIBUTES;
 use super::string::Text;
 use crate::order::rejection::json_excerpt;
 use crate::order::text::write_string;
@@ -54,7 +55,7 @@ impl Decoder<'_> {
 
     fn close(&mut self, open: Open, around: &Place<'_>) {
         for Duplicate { key, sent } in self.canonical.close(open) {
-            let inside = around.member("attributes");
+            let inside = around.member(ATTRIBUTES);
             let (around, detail) = match sent {
                 [Sent::Beside, Sent::Beside] => (around, "is there twice"),
                 [Sent::Inside, Sent::Inside] => (&inside, "is there twice"),

@@ -58,7 +58,6 @@ impl Decoder<'_> {
             ItemField::Quantity => draft.quantity = self.quantity(at)?,
             ItemField::UnitPrice => draft.unit_price = self.amount(at)?,
             ItemField::TotalPrice => draft.total_price = self.amount(at)?,
-            ItemField::Attributes => unreachable!("members reads it"),
         }
         Ok(())
     }

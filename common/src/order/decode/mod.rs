@@ -29,7 +29,7 @@ mod string;
 use canonical::{Canonical, Open, Sent};
 use place::{Errors, Place};
 use reader::{NotJson, Reader};
-use spelling::{Claims, Fields};
+use spelling::{ATTRIBUTES, Claims, Fields};
 
 /// Where the attributes of each kind of object lie in the normalised order, which itself is at 1.
 mod depth {
@@ -128,19 +128,27 @@ impl<'a> Decoder<'a> {
         mut known: impl FnMut(&mut Self, F, &'static str) -> Result<(), NotJson>,
     ) -> Result<(), NotJson> {
         let mut claims = Claims::default();
+        let mut has_attributes = false;
         let mut first = true;
         while let Some(key) = self.reader.key(&mut first)? {
-            let known_key = key.content().ok().and_then(|key| F::of(&key));
-            let Some((field, spelling)) = known_key else {
-                self.attribute(open, around, key)?;
-                continue;
-            };
-            if !claims.claim(&mut self.errors, around, field, spelling) {
-                self.reader.skip()?;
-            } else if field == F::ATTRIBUTES {
-                self.explicit_attributes(open, &around.member(spelling))?;
+            let content = key.content();
+            let content = content.as_deref().unwrap_or_default();
+            if content == ATTRIBUTES {
+                let at = around.member(ATTRIBUTES);
+                if std::mem::replace(&mut has_attributes, true) {
+                    self.errors.add(&at, format_args!("is there twice"));
+                    self.reader.skip()?;
+                } else {
+                    self.explicit_attributes(open, &at)?;
+                }
+            } else if let Some((field, spelling)) = F::of(content) {
+                if claims.claim(&mut self.errors, around, field, spelling) {
+                    known(self, field, spelling)?;
+                } else {
+                    self.reader.skip()?;
+                }
             } else {
-                known(self, field, spelling)?;
+                self.attribute(open, around, key)?;
             }
         }
         Ok(())

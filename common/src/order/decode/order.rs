@@ -106,7 +106,6 @@ impl Decoder<'_> {
                     names_product: false,
                 });
             }
-            OrderField::Attributes => unreachable!("members reads it"),
         }
         Ok(())
     }

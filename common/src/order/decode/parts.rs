@@ -23,7 +23,6 @@ impl Decoder<'_> {
                 DeliveryField::Address => &mut delivery.address,
                 DeliveryField::Region => &mut delivery.region,
                 DeliveryField::Email => &mut delivery.email,
-                DeliveryField::Attributes => unreachable!("members reads it"),
             };
             *text = decoder.text(&at.member(key))?.given();
             Ok(())
@@ -57,7 +56,6 @@ impl Decoder<'_> {
                 PaymentField::DeliveryCost => payment.delivery_cost = decoder.amount(here)?.given(),
                 PaymentField::GoodsTotal => payment.goods_total = decoder.amount(here)?.given(),
                 PaymentField::CustomFee => payment.custom_fee = decoder.amount(here)?.given(),
-                PaymentField::Attributes => unreachable!("members reads it"),
             }
             Ok(())
         })?;

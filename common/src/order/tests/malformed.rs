@@ -214,6 +214,7 @@ const INVALID: &[(&str, &[(&str, &str)])] = &[
     (r#"{"user_id":"u","payment":{"payment_dt":9223372036854775808,"amount":1}}"#, &[
         ("/payment/payment_dt", "must be unix seconds, an integer of 64 bits (got 9223372036854775808)"),
     ]),
+    (r#"{"user_id":"u","amount":1,"attributes":{},"attributes":{}}"#, &[("/attributes", "is there twice")]),
     (r#"{"user_id":"u","amount":1,"attributes":[]}"#, &[("/attributes", "must be an object (got [])")]),
     (r#"{"user_id":"u","amount":1,"a":1,"a":2}"#, &[("/a", "is there twice")]),
     (r#"{"user_id":"u","amount":1,"a":1,"attributes":{"a":2}}"#, &[

@@ -21,7 +21,7 @@ pub const CONTENT_TYPE_HEADER: &str = "content-type";
 pub const TRACEPARENT_HEADER: &str = "traceparent";
 
 /// librdkafka properties that a guarantee rests on, so that `KAFKA_CONFIG` may not set them.
-pub const RESERVED_PROPERTIES: [&str; 15] = [
+pub const RESERVED_PROPERTIES: [&str; 18] = [
     "acks",
     "request.required.acks",
     "enable.idempotence",
@@ -37,6 +37,11 @@ pub const RESERVED_PROPERTIES: [&str; 15] = [
     "partition.assignment.strategy",
     "enable.partition.eof",
     "statistics.interval.ms",
+    // Orders of a transaction that was aborted do not count.
+    "isolation.level",
+    // A setting of its own.
+    "session.timeout.ms",
+    "max.poll.interval.ms",
 ];
 
 /// What the headers of one order's record say.

@@ -4,7 +4,7 @@ use refinery::{Migration, Runner};
 use tokio_postgres::{Client, Config, NoTls};
 
 /// Number and name as refinery reads them, and the file's content.
-const MIGRATIONS: [(&str, &str); 3] = [
+const MIGRATIONS: [(&str, &str); 4] = [
     (
         "V1__orders",
         include_str!("../../migrations/0001_orders.sql"),
@@ -16,6 +16,10 @@ const MIGRATIONS: [(&str, &str); 3] = [
     (
         "V3__consumer",
         include_str!("../../migrations/0003_consumer.sql"),
+    ),
+    (
+        "V4__operations",
+        include_str!("../../migrations/0004_operations.sql"),
     ),
 ];
 

@@ -32,6 +32,8 @@ pub fn pool(mut config: Config, settings: &PoolSettings) -> Result<Pool, BuildEr
     config.application_name(&settings.application_name);
     config.connect_timeout(CONNECT_TIMEOUT);
     config.keepalives_idle(KEEPALIVE);
+    config.keepalives_interval(KEEPALIVE / 2);
+    config.keepalives_retries(3);
     config.tcp_user_timeout(KEEPALIVE * 3);
     let recycling_method = RecyclingMethod::Fast;
     let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method });

@@ -1,7 +1,5 @@
 //! Records taken together, to be applied in one transaction.
 
-use common::ids::NextOffset;
-
 use crate::source::Record;
 
 /// How much one transaction may hold.
@@ -34,11 +32,5 @@ impl<'q> Batch<'q> {
     #[must_use]
     pub fn drained(&self) -> bool {
         self.drained
-    }
-
-    /// The position after the last record; `None` of an empty batch.
-    #[must_use]
-    pub fn end(&self) -> Option<NextOffset> {
-        self.records.last().map(|record| record.offset().next())
     }
 }

@@ -29,6 +29,55 @@ pub enum Command {
     /// Recompute every sum from the orders, in one snapshot, while the system runs. Prints the totals and exits 0, or
     /// prints every difference and exits 1.
     Verify(DatabaseSettings),
+    /// Show where each partition stands, or set that by hand.
+    Offsets(OffsetsArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct OffsetsArgs {
+    #[command(subcommand)]
+    pub command: OffsetsCommand,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum OffsetsCommand {
+    /// Print every partition's position and lag.
+    Show(PositionSettings),
+    /// Set a partition's position: behind records that are to be skipped, or before those to be read again (orders that
+    /// are known count once). Recorded in offset_changes.
+    Set(SetOffset),
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct SetOffset {
+    #[arg(long)]
+    pub partition: i32,
+
+    /// The next offset to apply; 0 is the beginning, whatever the broker still holds.
+    #[arg(long, value_parser = clap::value_parser!(i64).range(0..))]
+    pub to: i64,
+
+    /// Also while the group consumes: the owner is fenced, and goes on from there.
+    #[arg(long)]
+    pub force: bool,
+
+    #[command(flatten)]
+    pub position: PositionSettings,
+}
+
+/// Whose positions are meant.
+#[derive(Debug, Clone, Args)]
+pub struct PositionSettings {
+    #[command(flatten)]
+    pub database: DatabaseSettings,
+
+    /// The topic.
+    #[arg(long, env = "KAFKA_TOPIC", default_value = "orders")]
+    pub kafka_topic: String,
+
+    /// The consumer group.
+    #[arg(long, env = "GROUP_ID", default_value = "tally")]
+    pub group_id: String,
 }
 
 #[derive(Debug, Clone, Args)]

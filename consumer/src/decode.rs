@@ -1,9 +1,10 @@
 //! From a record to a complete order, or to a dead letter. Knows nothing of the database.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use common::event;
-use common::ids::{Currency, Offset, OrderId};
+use common::ids::{Currency, OrderId};
 use common::order::{CompleteOrder, ContentHash, Defaults, Order, Rejection};
 use common::time::Timestamp;
 use uuid::Uuid;
@@ -22,7 +23,6 @@ pub struct Decoder {
 /// A record that is an order.
 #[derive(Debug, Clone)]
 pub struct ReceivedOrder {
-    pub offset: Offset,
     pub received_at: Timestamp,
     /// Over the order as it was sent, before it was completed.
     pub content_hash: ContentHash,
@@ -37,8 +37,21 @@ pub enum Decoded {
 }
 
 impl Decoder {
+    /// Whatever the record holds: a defect of ours that a record brings to light must not stop every other one.
     #[must_use]
     pub fn decode(&self, record: &Record<'_>) -> Decoded {
+        catch_unwind(AssertUnwindSafe(|| self.read(record))).unwrap_or_else(|_| {
+            let detail = "reading it ended in a panic: a defect of the consumer, see its log";
+            Decoded::Poison(Box::new(DeadLetter::new(
+                record,
+                Reason::Undecodable,
+                detail,
+                None,
+            )))
+        })
+    }
+
+    fn read(&self, record: &Record<'_>) -> Decoded {
         let poison = |reason, detail: &str, order_id| {
             Decoded::Poison(Box::new(DeadLetter::new(record, reason, detail, order_id)))
         };
@@ -97,7 +110,6 @@ impl Decoder {
             currency: self.default_currency,
         });
         ReceivedOrder {
-            offset: record.offset(),
             received_at,
             content_hash,
             order,

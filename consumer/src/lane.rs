@@ -4,15 +4,18 @@ use std::time::Instant;
 
 use common::ids::{NextOffset, Partition};
 use serde::Serialize;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::position::Position;
 use crate::source::{Generation, Intake};
 
 /// A partition's state. `Idle` and `Queued` own the intake; while a batch is in flight, its job does.
 pub enum Lane {
-    /// A claim is under way.
-    Claiming { generation: Generation },
+    /// A claim is under way; leaving this state cancels one that has not begun.
+    Claiming {
+        generation: Generation,
+        revoked: DropGuard,
+    },
     /// A claim failed, or this member was fenced: the next claim is due then.
     Waiting { until: Instant },
     /// Claimed; the source is starting to fetch.

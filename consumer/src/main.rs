@@ -18,5 +18,6 @@ async fn main() -> anyhow::Result<ExitCode> {
         }
         Some(Command::Migrate(database)) => commands::migrate(&database).await,
         Some(Command::Verify(database)) => commands::verify(&database).await,
+        Some(Command::Offsets(offsets)) => commands::offsets(offsets.command).await,
     }
 }

@@ -1,5 +1,6 @@
 //! Puts the parts together: waits for the servers, runs the pipeline, and shows its health.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -16,7 +17,7 @@ use crate::config::{Config, KafkaSettings};
 use crate::decode::Decoder;
 use crate::lane::LaneState;
 use crate::pipeline::{MAX_CLAIMS, Pipeline, PipelineConfig, Report};
-use crate::source::{ReadySet, Source, ensure_topic};
+use crate::source::{ReadySet, Source, TopicError, ensure_topic};
 use crate::store::Store;
 use crate::workers::Worker;
 use crate::{housekeeping, observe};
@@ -82,9 +83,11 @@ async fn consume(
     };
     let kafka = config.kafka_settings(partition_count);
     let stop_housekeeping = CancellationToken::new();
+    let (epochs, seen_epochs) = watch::channel(BTreeMap::new());
     let housekeeping = tokio::spawn(housekeeping::run(
         store.clone(),
         report.subscribe(),
+        epochs,
         stop_housekeeping.clone(),
     ));
     let ready = ReadySet::default();
@@ -94,6 +97,7 @@ async fn consume(
         worker(config, store),
         source,
         ready,
+        seen_epochs,
         report,
     );
     let outcome = pipeline.run(stop).await;
@@ -119,7 +123,10 @@ async fn wait_for_servers(
             Ok(true) => match ensure_topic(&settings).await {
                 Ok(partition_count) if partition_count > 0 => return Ok(Some(partition_count)),
                 Ok(_) => "kafka does not know the topic's partitions yet".to_owned(),
-                Err(error) => error.to_string(),
+                Err(error @ TopicError::Settings(_)) => return Err(error.into()),
+                Err(error @ (TopicError::Unreachable { .. } | TopicError::Refused { .. })) => {
+                    error.to_string()
+                }
             },
             Ok(false) => {
                 bail!("the database's tables are missing or old: run `consumer migrate` first")
@@ -161,7 +168,7 @@ const MAX_APPLICATION_NAME_BYTES: usize = 63;
 
 /// Names this group's sessions, so that a takeover ends no others. PostgreSQL cuts a longer name and replaces what is not
 /// printable ASCII: such a group goes by its hash.
-fn application_name(group_id: &str) -> String {
+pub(crate) fn application_name(group_id: &str) -> String {
     let name = format!("tally-consumer/{group_id}");
     if name.len() <= MAX_APPLICATION_NAME_BYTES
         && name.bytes().all(|byte| (b' '..=b'~').contains(&byte))

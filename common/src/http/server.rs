@@ -12,6 +12,7 @@ use actix_web::{App, FromRequest, HttpResponse, HttpServer, Resource, Responder,
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpSocket;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::health::{self, HealthCheck};
 use super::metrics::{self, Metrics};
@@ -117,7 +118,8 @@ impl Server {
     where
         R: Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
     {
-        let upkeep = tokio::spawn(keep_up(recorded.clone()));
+        // Ends with this function, however that ends.
+        let _upkeep = AbortOnDropHandle::new(tokio::spawn(keep_up(recorded.clone())));
         let health = web::Data::from(health);
         let metrics = web::Data::new(Metrics {
             recorded,
@@ -145,9 +147,7 @@ impl Server {
             .shutdown_signal(stop.cancelled_owned())
             .listen(self.listener)?
             .run();
-        let result = server.await;
-        upkeep.abort();
-        result
+        server.await
     }
 
     fn workers(&self) -> usize {

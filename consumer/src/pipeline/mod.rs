@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::ids::{NextOffset, Partition};
-use rdkafka::error::KafkaError;
 use tokio::sync::{Semaphore, mpsc::Receiver, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::lane::{Lane, Running};
+use crate::position::Epoch;
 use crate::source::{PartitionStats, ReadySet, Source, SourceEvent, SourceGone};
 use crate::workers::{Finished, Worker};
 
@@ -25,8 +25,11 @@ mod work;
 use ownership::{Claimed, PendingRelease};
 pub use report::Report;
 
-/// How often Kafka's committed offsets follow, and waiting claims are looked at.
+/// How often waiting claims and revocations are looked at, and the report is renewed.
 const TICK: Duration = Duration::from_millis(250);
+/// How often Kafka's committed offsets follow. Rarely: librdkafka starts no partition and ends no revocation while a commit
+/// is under way.
+const KAFKA_COMMIT_INTERVAL: Duration = Duration::from_secs(5);
 /// Claims made at once. Each may need a second connection, to end the session that blocks it.
 pub(crate) const MAX_CLAIMS: usize = 2;
 /// How long a failed claim waits for the next.
@@ -49,7 +52,7 @@ pub struct PipelineConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum PipelineError {
     #[error("kafka: {0}")]
-    Kafka(KafkaError),
+    Kafka(String),
     #[error(transparent)]
     Source(#[from] SourceGone),
     #[error("a task ended unexpectedly: {0}")]
@@ -64,6 +67,8 @@ pub struct Pipeline {
     source: Source,
     events: Receiver<SourceEvent>,
     ready: ReadySet,
+    /// As the database had them a second ago.
+    epochs: watch::Receiver<BTreeMap<Partition, Epoch>>,
     lanes: BTreeMap<Partition, Lane>,
     /// Partitions in [`Lane::Queued`], the longest waiting first.
     queue: VecDeque<Partition>,
@@ -72,7 +77,7 @@ pub struct Pipeline {
     claim_permits: Arc<Semaphore>,
     release: Option<PendingRelease>,
     statistics: BTreeMap<Partition, PartitionStats>,
-    committed_to_kafka: BTreeMap<Partition, NextOffset>,
+    commit_due: Instant,
     joined: bool,
     generations: u64,
     report: watch::Sender<Report>,
@@ -85,6 +90,7 @@ impl Pipeline {
         worker: Worker,
         (source, events): (Source, Receiver<SourceEvent>),
         ready: ReadySet,
+        epochs: watch::Receiver<BTreeMap<Partition, Epoch>>,
         report: watch::Sender<Report>,
     ) -> Self {
         Self {
@@ -93,6 +99,7 @@ impl Pipeline {
             source,
             events,
             ready,
+            epochs,
             lanes: BTreeMap::new(),
             queue: VecDeque::new(),
             jobs: JoinSet::new(),
@@ -100,7 +107,7 @@ impl Pipeline {
             claim_permits: Arc::new(Semaphore::new(MAX_CLAIMS)),
             release: None,
             statistics: BTreeMap::new(),
-            committed_to_kafka: BTreeMap::new(),
+            commit_due: Instant::now() + KAFKA_COMMIT_INTERVAL,
             joined: false,
             generations: 0,
             report,
@@ -112,6 +119,21 @@ impl Pipeline {
     /// # Errors
     /// [`PipelineError`]: nothing is lost, the process has to end.
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), PipelineError> {
+        let outcome = match self.consume(&stop).await {
+            Ok(()) => self.finish().await,
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(deadline) => self.leave(deadline).await,
+            Err(error) => {
+                // No task may be the last to hold the client: it waits for the group when it is dropped.
+                self.jobs.shutdown().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn consume(&mut self, stop: &CancellationToken) -> Result<(), PipelineError> {
         let mut tick = tokio::time::interval(TICK);
         while !stop.is_cancelled() {
             tokio::select! {
@@ -120,13 +142,13 @@ impl Pipeline {
                 Some(finished) = self.jobs.join_next() => self.on_finished(finished?)?,
                 Some(claimed) = self.claims.join_next() => self.on_claimed(claimed?)?,
                 partitions = self.ready.take() => self.on_ready(&partitions),
+                Ok(()) = self.epochs.changed() => self.on_epochs()?,
                 _ = tick.tick() => self.on_tick()?,
-                () = stop.cancelled() => break,
+                () = stop.cancelled() => {}
             }
             self.dispatch();
-            self.publish();
         }
-        self.shut_down().await
+        Ok(())
     }
 
     fn on_event(&mut self, event: SourceEvent) -> Result<(), PipelineError> {
@@ -155,10 +177,7 @@ impl Pipeline {
                 }
             }
             SourceEvent::Disturbed(partition) => self.on_disturbed(partition),
-            SourceEvent::Statistics(statistics) => {
-                self.statistics = statistics;
-                self.wake_lagging();
-            }
+            SourceEvent::Statistics(statistics) => self.on_statistics(statistics),
             SourceEvent::Fatal(error) => return Err(PipelineError::Kafka(error)),
         }
         Ok(())
@@ -176,18 +195,15 @@ impl Pipeline {
         for partition in due {
             self.claim(partition);
         }
+        self.publish();
         self.commit_to_kafka()
     }
 
-    /// Kafka's committed offsets follow the database's, for those that have moved.
+    /// Kafka's committed offsets follow the database's. All of them: one that Kafka did not take is not reported.
     fn commit_to_kafka(&mut self) -> Result<(), PipelineError> {
-        let moved: Vec<_> = self
-            .positions()
-            .filter(|(partition, next)| self.committed_to_kafka.get(partition) != Some(next))
-            .collect();
-        if !moved.is_empty() {
-            self.committed_to_kafka.extend(moved.iter().copied());
-            self.source.commit(moved)?;
+        if self.commit_due <= Instant::now() {
+            self.commit_due = Instant::now() + KAFKA_COMMIT_INTERVAL;
+            self.source.commit(self.positions().collect())?;
         }
         Ok(())
     }
@@ -198,7 +214,8 @@ impl Pipeline {
             .filter_map(|(partition, lane)| Some((*partition, lane.position()?.next_offset)))
     }
 
-    async fn shut_down(mut self) -> Result<(), PipelineError> {
+    /// Waits for the batches in flight; returns when all has to be over.
+    async fn finish(&mut self) -> Result<Instant, PipelineError> {
         let deadline = Instant::now() + self.config.shutdown_timeout;
         self.queue.clear();
         for lane in self.lanes.values() {
@@ -216,11 +233,15 @@ impl Pipeline {
                 }
             }
         }
+        Ok(deadline)
+    }
+
+    async fn leave(mut self, deadline: Instant) -> Result<(), PipelineError> {
         let positions: Vec<_> = self.positions().collect();
         // The source ends only when nobody holds an intake, and must not wait for an answer to its last revocation.
         self.lanes.clear();
         drop(self.events);
-        self.source.leave(positions).await?;
+        self.source.leave(positions, deadline).await?;
         tracing::info!("left the group");
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 use common::ids::{NextOffset, Partition};
+use tokio_util::sync::CancellationToken;
 
 use super::{CLAIM_AGAIN, Pipeline, PipelineError, numbers};
 use crate::lane::Lane;
@@ -17,7 +18,8 @@ use crate::store::StoreError;
 pub(super) struct Claimed {
     partition: Partition,
     generation: Generation,
-    result: Result<Position, StoreError>,
+    /// `None` if the partition was taken back before the claim could be made.
+    result: Option<Result<Position, StoreError>>,
 }
 
 /// A revocation whose batches in flight have not all ended.
@@ -80,7 +82,6 @@ impl Pipeline {
         for &partition in &partitions {
             observe::released(partition);
             self.statistics.remove(&partition);
-            self.committed_to_kafka.remove(&partition);
             match self.lanes.remove(&partition) {
                 Some(Lane::Working { leaving, .. }) => {
                     leaving.cancel();
@@ -166,6 +167,35 @@ impl Pipeline {
         }
     }
 
+    /// Somebody else claimed a partition that this member holds, or an operator set its position. One with a batch in flight
+    /// finds out by itself; one that has nothing to apply, or that had stopped, would not.
+    pub(super) fn on_epochs(&mut self) -> Result<(), PipelineError> {
+        let seen = self.epochs.borrow_and_update().clone();
+        for (partition, epoch) in seen {
+            let superseded = |position: &Position| position.epoch < epoch;
+            match self.lanes.get(&partition) {
+                Some(Lane::Idle(running)) if superseded(&running.position) => {
+                    observe::fenced();
+                    tracing::warn!(
+                        kafka.partition = partition.0,
+                        "fenced: the partition was claimed, or its position set, elsewhere"
+                    );
+                    self.wait(partition, self.config.session_timeout);
+                    self.source.stop(partition)?;
+                }
+                Some(Lane::Stopped { position, .. }) if superseded(position) => {
+                    tracing::info!(
+                        kafka.partition = partition.0,
+                        "the position was set; trying again"
+                    );
+                    self.wait(partition, Duration::ZERO);
+                }
+                Some(_) | None => {}
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn wait(&mut self, partition: Partition, duration: Duration) {
         self.lanes.insert(
             partition,
@@ -178,7 +208,14 @@ impl Pipeline {
     pub(super) fn claim(&mut self, partition: Partition) {
         self.generations += 1;
         let generation = Generation(self.generations);
-        self.lanes.insert(partition, Lane::Claiming { generation });
+        let revoked = CancellationToken::new();
+        self.lanes.insert(
+            partition,
+            Lane::Claiming {
+                generation,
+                revoked: revoked.clone().drop_guard(),
+            },
+        );
         let (worker, owner) = (Arc::clone(&self.worker), self.config.owner.clone());
         let permits = Arc::clone(&self.claim_permits);
         self.claims.spawn(async move {
@@ -186,7 +223,11 @@ impl Pipeline {
                 .acquire_owned()
                 .await
                 .expect("the semaphore is never closed");
-            let result = worker.store.claim(partition, &owner).await;
+            // A claim that is late would fence whoever owns the partition by then.
+            let result = match revoked.is_cancelled() {
+                true => None,
+                false => Some(worker.store.claim(partition, &owner).await),
+            };
             Claimed {
                 partition,
                 generation,
@@ -204,10 +245,14 @@ impl Pipeline {
         match self.lanes.get(&partition) {
             Some(Lane::Claiming {
                 generation: current,
+                ..
             }) if *current == generation => {}
             // Revoked, or claimed again, meanwhile.
             Some(_) | None => return Ok(()),
         }
+        let Some(result) = result else {
+            return Ok(());
+        };
         match result {
             Ok(position) => {
                 tracing::info!(

@@ -1,6 +1,6 @@
 //! Who works on what: partitions with records wait for a free worker, and come back with what became of their batch.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{CLAIM_AGAIN, Pipeline, PipelineError};
 use crate::lane::{Lane, Running};
 use crate::observe;
 use crate::position::Position;
-use crate::source::{Generation, IntakeError};
+use crate::source::{Generation, IntakeError, PartitionStats};
 use crate::workers::{Finished, Halt, Job, Progress};
 
 impl Pipeline {
@@ -44,9 +44,27 @@ impl Pipeline {
         self.queue.push_back(partition);
     }
 
-    /// An idle partition that has lag was woken and found nothing, or was not woken: looking costs nothing, and a missed
-    /// wake-up would cost the partition.
-    pub(super) fn wake_lagging(&mut self) {
+    /// The broker's end offsets, once a second.
+    pub(super) fn on_statistics(&mut self, statistics: BTreeMap<Partition, PartitionStats>) {
+        let shrunk: Vec<_> = statistics
+            .iter()
+            .filter(|(partition, now)| {
+                let before = self.statistics.get(partition);
+                before.is_some_and(|before| now.end_offset < before.end_offset)
+            })
+            .map(|(partition, _)| *partition)
+            .collect();
+        self.statistics = statistics;
+        // A partition does not become shorter; one of a topic that was made again is. The next claim compares records.
+        for partition in shrunk {
+            self.on_disturbed(partition);
+        }
+        self.wake_lagging();
+    }
+
+    /// An idle partition with lag was woken and found nothing yet, or its wake-up was lost: dropping a partition's former queue
+    /// also takes the callback from its present one, they are the same to librdkafka.
+    fn wake_lagging(&mut self) {
         let lagging: BTreeSet<_> = self
             .statistics
             .iter()
@@ -196,7 +214,14 @@ impl Pipeline {
             | Halt::Store(_)
             | Halt::Flood { .. } => {
                 self.source.stop(partition)?;
-                let reason = halt.to_string();
+                let reason = match halt {
+                    Halt::Intake(_) => format!(
+                        "{halt}; once that is clear: consumer offsets set --partition {partition} --to OFFSET"
+                    ),
+                    Halt::Store(_) | Halt::Flood { .. } | Halt::Interrupted | Halt::Fenced => {
+                        halt.to_string()
+                    }
+                };
                 tracing::error!(
                     kafka.partition = partition.0,
                     kafka.next_offset = position.next_offset.0,

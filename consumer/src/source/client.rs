@@ -22,8 +22,9 @@ pub(super) fn config(settings: &KafkaSettings) -> ClientConfig {
         .set("statistics.interval.ms", "1000")
         // The default of one second starves a consumer whose queues are small.
         .set("fetch.queue.backoff.ms", "20")
-        .set("queued.min.messages", "20000")
-        // This bound holds for each partition, since each has a queue of its own.
+        // Both bounds hold for each partition, since each has a queue of its own, and fetching goes on below either of them.
+        // The second counts values only, so the first is what bounds records with long keys or headers.
+        .set("queued.min.messages", "1000")
         .set(
             "queued.max.messages.kbytes",
             kib(settings.partition_buffer_bytes),

@@ -13,7 +13,7 @@ use common::ids::{NextOffset, Partition};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::KafkaError;
 use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
@@ -102,7 +102,8 @@ impl Context {
         let lost = consumer.assignment_lost();
         let released = self.release(partitions, lost);
         if !lost && !released.is_empty() {
-            commit(consumer, &self.list(released), CommitMode::Sync);
+            // Completed before the group is answered: librdkafka ends an unassignment after its commits.
+            commit(consumer, &self.list(released));
         }
         let mut membership = self.membership();
         membership
@@ -149,12 +150,9 @@ impl Context {
 }
 
 /// Kafka's copy of the position, for lag tools: the truth is in the database, so a failure is worth no more than a line.
-pub(super) fn commit(
-    consumer: &BaseConsumer<Context>,
-    list: &TopicPartitionList,
-    mode: CommitMode,
-) {
-    if let Err(error) = consumer.commit(list, mode) {
+/// It does not wait: a coordinator that hangs would hold up the polling thread for as long.
+pub(super) fn commit(consumer: &BaseConsumer<Context>, list: &TopicPartitionList) {
+    if let Err(error) = consumer.commit(list, CommitMode::Async) {
         tracing::info!(%error, "kafka did not take the committed offsets; they follow with the next");
     }
 }
@@ -175,12 +173,6 @@ impl ConsumerContext for Context {
             self.assigned(consumer, partitions);
         } else {
             self.revoked(consumer, &partitions);
-        }
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
-        if let Err(error) = result {
-            tracing::info!(%error, "kafka did not take the committed offsets; they follow with the next");
         }
     }
 }

@@ -1,13 +1,12 @@
 //! A partition's records, waiting in librdkafka's own queue: the only buffer there is. Whoever owns the intake may take a
 //! batch; as long as nobody does, the queue fills to its bound and fetching stops by itself.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
-use common::ids::{NextOffset, Offset, Partition};
+use common::ids::{NextOffset, Offset};
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, OwnedMessage};
+use rdkafka::message::BorrowedMessage;
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::context::Context;
@@ -25,7 +24,9 @@ pub enum IntakeError {
         "the broker does not hold offset {0}: it was deleted by retention, or the topic was made again"
     )]
     OutOfRange(NextOffset),
-    #[error("the record at offset {0} is not the one that was applied: the topic was made again")]
+    #[error(
+        "the record at offset {0} is not the one that was applied: the topic was made again, or compacted"
+    )]
     Recreated(Offset),
     #[error("{0}")]
     Kafka(KafkaError),
@@ -33,25 +34,15 @@ pub enum IntakeError {
 
 /// The records of one partition from a position on.
 pub struct Intake {
-    partition: Partition,
-    /// Came over the main queue before the partition's own queue was split from it; they precede all that is in there.
-    strays: VecDeque<OwnedMessage>,
     queue: PartitionQueue<Context>,
-    /// The record before the position, read first, to prove that the topic is the one the position belongs to.
+    /// The last applied record, read first, to prove that the topic is the one the position belongs to.
     expected: Option<LastRecord>,
     next_offset: NextOffset,
 }
 
 impl Intake {
-    pub(super) fn new(
-        partition: Partition,
-        position: &Position,
-        strays: VecDeque<OwnedMessage>,
-        queue: PartitionQueue<Context>,
-    ) -> Self {
+    pub(super) fn new(position: &Position, queue: PartitionQueue<Context>) -> Self {
         Self {
-            partition,
-            strays,
             queue,
             expected: position.last_record,
             next_offset: position.next_offset,
@@ -68,28 +59,18 @@ impl Intake {
         let mut bytes = 0;
         let mut drained = false;
         while records.len() < limits.records && bytes < limits.bytes {
-            let record = match self.strays.pop_front() {
-                Some(message) => Record::from(message),
-                None => match Self::poll(&self.queue, self.next_offset, self.expected.is_some())? {
-                    Some(message) => Record::from(message),
-                    None => {
-                        drained = true;
-                        break;
-                    }
-                },
+            let polled = Self::poll(&self.queue, self.next_offset, self.expected.is_some())?;
+            let Some(message) = polled else {
+                drained = true;
+                break;
             };
+            let record = Record::from(message);
             if let Some(expected) = self.expected.take() {
-                if record.offset() == expected.offset {
-                    if record.fingerprint() != expected {
-                        return Err(IntakeError::Recreated(expected.offset));
-                    }
-                    continue;
+                // A later record instead of it: it was compacted away, or another topic has none at that offset.
+                if record.fingerprint() != expected {
+                    return Err(IntakeError::Recreated(expected.offset));
                 }
-                tracing::warn!(
-                    kafka.partition = self.partition.0,
-                    kafka.offset = expected.offset.0,
-                    "the last applied record is no longer there to compare: going on unproved"
-                );
+                continue;
             }
             if record.offset().next() <= self.next_offset {
                 continue;

@@ -1,19 +1,21 @@
 //! The topic: group membership, and the records of each partition from a position on. Only this module knows rdkafka.
 //!
-//! One thread polls, always: the member never leaves its group because something else is slow. Records do not pass through
-//! that thread: each partition's queue is handed out as an [`Intake`].
+//! One thread polls, and waits for nothing but a revocation's batches, within a bound: the member never leaves its group
+//! because something else is slow. Records do not pass through that thread: each partition's queue is handed out as an
+//! [`Intake`].
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::mpsc::SyncSender;
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use common::ids::{NextOffset, Partition};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::oneshot;
 
 mod client;
 mod context;
@@ -57,7 +59,7 @@ pub enum SourceEvent {
     Disturbed(Partition),
     Statistics(BTreeMap<Partition, PartitionStats>),
     /// The client cannot go on; the process has to end.
-    Fatal(KafkaError),
+    Fatal(String),
 }
 
 /// A revocation that waits for its answer: the positions committed in the database.
@@ -84,12 +86,13 @@ enum Command {
 /// The pipeline's end of the source.
 pub struct Source {
     commands: Sender<Command>,
-    thread: JoinHandle<()>,
+    /// Told when the thread has left the group and ended.
+    left: oneshot::Receiver<()>,
 }
 
 /// The pipeline asked for more than the polling thread could take in, or that thread is gone.
 #[derive(Debug, thiserror::Error)]
-#[error("the kafka thread does not take commands")]
+#[error("the kafka thread has ended, or did not leave the group in time")]
 pub struct SourceGone;
 
 impl Source {
@@ -107,10 +110,14 @@ impl Source {
         let consumer = BaseConsumer::from_config_and_context(&client::config(settings), context)?;
         consumer.subscribe(&[&settings.topic])?;
         let poller = Poller::new(settings.topic.clone(), consumer, inbox, ready);
-        let thread = thread::Builder::new()
-            .name("kafka".into())
-            .spawn(move || poller.run())?;
-        Ok((Self { commands, thread }, received))
+        let (leaving, left) = oneshot::channel();
+        thread::Builder::new().name("kafka".into()).spawn(move || {
+            poller.run();
+            if leaving.send(()).is_err() {
+                tracing::debug!("the pipeline had ended first");
+            }
+        })?;
+        Ok((Self { commands, left }, received))
     }
 
     /// Starts (or starts again) to fetch a claimed partition; [`SourceEvent::Started`] follows.
@@ -146,14 +153,18 @@ impl Source {
         self.send(Command::Commit(positions))
     }
 
-    /// Commits, leaves the group and ends the thread. Every intake must have been dropped.
+    /// Commits, leaves the group and ends the thread; waits for that no longer than until `deadline`. Every intake must have
+    /// been dropped.
     ///
     /// # Errors
-    /// [`SourceGone`], also if the thread panicked.
-    pub async fn leave(self, positions: Vec<(Partition, NextOffset)>) -> Result<(), SourceGone> {
+    /// [`SourceGone`]: the thread had ended before, or could not leave in time.
+    pub async fn leave(
+        self,
+        positions: Vec<(Partition, NextOffset)>,
+        deadline: Instant,
+    ) -> Result<(), SourceGone> {
         self.send(Command::Leave(positions))?;
-        let join = tokio::task::spawn_blocking(move || self.thread.join());
-        match join.await {
+        match tokio::time::timeout_at(deadline.into(), self.left).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(SourceGone),
         }

@@ -1,15 +1,14 @@
 //! The thread that polls: the group's callbacks run here, and so does every change to what is fetched.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use common::ids::{NextOffset, Partition};
 use rdkafka::Offset;
 use rdkafka::consumer::base_consumer::PartitionQueue;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::message::{BorrowedMessage, Message, OwnedMessage};
+use rdkafka::message::Message;
 use tokio::sync::mpsc::{Receiver, error::TryRecvError};
 
 use super::context::{self, Context};
@@ -20,21 +19,12 @@ use crate::position::Position;
 /// How long a poll of the main queue waits; a command waits no longer than this.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// A partition whose queue is split off, until nothing of it can be left in the main queue.
-struct Starting {
-    generation: Generation,
-    position: Position,
-    queue: PartitionQueue<Context>,
-    strays: VecDeque<OwnedMessage>,
-}
-
 /// The polling thread's state.
 pub(super) struct Poller {
     topic: String,
     consumer: Arc<BaseConsumer<Context>>,
     inbox: Receiver<Command>,
     ready: ReadySet,
-    starting: HashMap<Partition, Starting>,
 }
 
 impl Poller {
@@ -49,7 +39,6 @@ impl Poller {
             consumer: Arc::new(consumer),
             inbox,
             ready,
-            starting: HashMap::new(),
         }
     }
 
@@ -64,18 +53,24 @@ impl Poller {
                     position,
                 }) => self.start(partition, generation, position),
                 Ok(Command::Stop(partition)) => self.stop(partition),
-                Ok(Command::Commit(positions)) => self.commit(positions, CommitMode::Async),
-                Ok(Command::Leave(positions)) => return self.commit(positions, CommitMode::Sync),
+                Ok(Command::Commit(positions)) => self.commit(positions),
+                Ok(Command::Leave(positions)) => return self.commit(positions),
                 Err(TryRecvError::Disconnected) => return,
                 Err(TryRecvError::Empty) => match consumer.poll(POLL_INTERVAL) {
-                    None => self.main_queue_is_empty(),
-                    Some(Ok(message)) => self.stray(&message),
-                    Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
-                        self.send(SourceEvent::Fatal(KafkaError::MessageConsumptionFatal(
-                            code,
-                        )));
+                    None => {}
+                    // Every partition's queue is split off before it is fetched: no record can come here, and one that did
+                    // might already have been passed.
+                    Some(Ok(message)) => {
+                        let (partition, offset) = (message.partition(), message.offset());
+                        let reason = format!(
+                            "record {offset} of partition {partition} came outside its queue"
+                        );
+                        return self.send(SourceEvent::Fatal(reason));
                     }
-                    // Reported by the client's own log and error callbacks; it reconnects by itself.
+                    Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => {
+                        return self.send(SourceEvent::Fatal(error.to_string()));
+                    }
+                    // Logged by the client's error callback; it reconnects by itself.
                     Some(Err(error)) => tracing::debug!(%error, "kafka"),
                 },
             }
@@ -87,7 +82,7 @@ impl Poller {
     }
 
     /// Fetching begins at the record before the position where there is one: it is compared, not applied again.
-    fn start(&mut self, partition: Partition, generation: Generation, position: Position) {
+    fn start(&self, partition: Partition, generation: Generation, position: Position) {
         self.stop(partition);
         if !self
             .consumer
@@ -106,13 +101,12 @@ impl Poller {
         };
         match self.assign(partition, offset) {
             Ok(queue) => {
-                let starting = Starting {
+                let intake = Intake::new(&position, queue);
+                self.send(SourceEvent::Started {
+                    partition,
                     generation,
-                    position,
-                    queue,
-                    strays: VecDeque::new(),
-                };
-                self.starting.insert(partition, starting);
+                    intake,
+                });
             }
             Err(error) => {
                 // Most likely the group takes the partition back this moment; if not, it is claimed again.
@@ -122,22 +116,25 @@ impl Poller {
         }
     }
 
+    /// The queue is split off first: what is fetched for a split queue never goes to the main queue
+    /// (`RD_KAFKA_Q_F_FWD_APP` in librdkafka's `rd_kafka_toppar_fetch_start`), so that none of it can be overtaken.
     fn assign(&self, partition: Partition, offset: Offset) -> KafkaResult<PartitionQueue<Context>> {
-        let context = self.consumer.context();
-        self.consumer
-            .incremental_assign(&context.list([(partition, offset)]))?;
-        context.membership().fetching.insert(partition);
         let mut queue = self
             .consumer
             .split_partition_queue(&self.topic, partition.0)
             .expect("a topic's name has no NUL, and its partitions have queues");
         let ready = self.ready.clone();
         queue.set_nonempty_callback(move || ready.insert(partition));
+        let context = self.consumer.context();
+        self.consumer
+            .incremental_assign(&context.list([(partition, offset)]))?;
+        context.membership().fetching.insert(partition);
         Ok(queue)
     }
 
-    fn stop(&mut self, partition: Partition) {
-        self.starting.remove(&partition);
+    /// librdkafka takes a change of the assignment for the answer to a rebalance that waits in the main queue; its
+    /// callback then answers again, which does no harm. Epochs keep what is in flight safe either way.
+    fn stop(&self, partition: Partition) {
         let context = self.consumer.context();
         let was_fetching = context.membership().fetching.remove(&partition);
         if was_fetching {
@@ -148,7 +145,7 @@ impl Poller {
         }
     }
 
-    fn commit(&self, positions: Vec<(Partition, NextOffset)>, mode: CommitMode) {
+    fn commit(&self, positions: Vec<(Partition, NextOffset)>) {
         if positions.is_empty() {
             return;
         }
@@ -159,40 +156,7 @@ impl Poller {
         let list =
             context.list(current.map(|(partition, next)| (partition, Offset::Offset(next.0))));
         if list.count() > 0 {
-            context::commit(&self.consumer, &list, mode);
-        }
-    }
-
-    /// Records that were fetched before a partition's queue was split off come first.
-    fn stray(&mut self, message: &BorrowedMessage<'_>) {
-        let partition = Partition(message.partition());
-        if let Some(starting) = self.starting.get_mut(&partition) {
-            starting.strays.push_back(message.detach());
-        } else if self.consumer.context().fetches(partition) {
-            self.send(SourceEvent::Disturbed(partition));
-        }
-    }
-
-    /// Everything that had been fetched before the splits was polled: the intakes are whole.
-    fn main_queue_is_empty(&mut self) {
-        let context = self.consumer.context();
-        for (partition, starting) in self.starting.drain() {
-            // Revoked meanwhile.
-            if !context.fetches(partition) {
-                continue;
-            }
-            let Starting {
-                generation,
-                position,
-                queue,
-                strays,
-            } = starting;
-            let intake = Intake::new(partition, &position, strays, queue);
-            context.send(SourceEvent::Started {
-                partition,
-                generation,
-                intake,
-            });
+            context::commit(&self.consumer, &list);
         }
     }
 }

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::position::{Fingerprint, LastRecord};
 
-/// A record, borrowed from librdkafka's buffer where possible.
+/// A record, borrowed from librdkafka's buffer (owned in tests).
 #[derive(Debug)]
 pub struct Record<'q>(Inner<'q>);
 
@@ -36,6 +36,8 @@ pub type Header = (Vec<u8>, Option<Vec<u8>>);
 
 /// What librdkafka keeps for a record beside its bytes, roughly; it keeps tiny records from making huge batches.
 const RECORD_OVERHEAD_BYTES: usize = 128;
+/// What headers that cannot be read count as: as many bytes as brokers take by default in one record.
+const MAX_UNREADABLE_BYTES: usize = 1024 * 1024;
 
 impl Record<'_> {
     #[must_use]
@@ -84,50 +86,53 @@ impl Record<'_> {
         }
     }
 
-    /// The bytes this record is counted as, in batches.
+    /// The bytes this record is counted as, in batches: headers too, they can be the largest part.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
         let length = |part: Option<&[u8]>| part.map_or(0, <[u8]>::len);
-        length(self.key()) + length(self.value()) + RECORD_OVERHEAD_BYTES
+        let mut headers = 0;
+        let counted = self.for_each_header(|name, value| headers += name.len() + length(value));
+        // They are there, and may be long.
+        let unreadable = if counted { 0 } else { MAX_UNREADABLE_BYTES };
+        length(self.key()) + length(self.value()) + headers + unreadable + RECORD_OVERHEAD_BYTES
     }
 
     /// The first header of that name, if it has a value.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<Vec<u8>> {
-        let find = |headers: &dyn Fn(usize) -> Option<Header>| {
-            (0..)
-                .map_while(headers)
-                .find(|(found, _)| found == name.as_bytes())
-        };
-        self.with_headers(find)
-            .flatten()
-            .and_then(|(_, value)| value)
+        let mut found = None;
+        let read = self.for_each_header(|header, value| {
+            if found.is_none() && header == name {
+                found = Some(value.map(<[u8]>::to_vec));
+            }
+        });
+        if read { found.flatten() } else { None }
     }
 
     /// All headers in order; `None` where a name is not UTF-8.
     #[must_use]
     pub fn headers(&self) -> Option<Vec<Header>> {
-        self.with_headers(|header| (0..).map_while(header).collect())
+        let mut headers = Vec::new();
+        let read = self.for_each_header(|name, value| {
+            headers.push((name.as_bytes().to_vec(), value.map(<[u8]>::to_vec)));
+        });
+        read.then_some(headers)
     }
 
-    /// The client library panics at a header name that is not UTF-8. A record that any program can write must not be able
-    /// to stop the consumer, so that panic ends here.
-    fn with_headers<T>(
-        &self,
-        read: impl FnOnce(&dyn Fn(usize) -> Option<Header>) -> T,
-    ) -> Option<T> {
-        fn get(headers: Option<&impl Headers>, index: usize) -> Option<Header> {
-            let header = headers?.try_get(index)?;
-            Some((
-                header.key.as_bytes().to_vec(),
-                header.value.map(<[u8]>::to_vec),
-            ))
+    /// False if they cannot be read: the client library panics at a header name that is not UTF-8. A record that any program
+    /// may write must not be able to stop the consumer, so that panic ends here.
+    fn for_each_header(&self, mut read: impl FnMut(&str, Option<&[u8]>)) -> bool {
+        fn each(headers: Option<&impl Headers>, read: &mut impl FnMut(&str, Option<&[u8]>)) {
+            let Some(headers) = headers else { return };
+            for header in headers.iter() {
+                read(header.key, header.value);
+            }
         }
         let read = || match &self.0 {
-            Inner::Borrowed(message) => read(&|index| get(message.headers(), index)),
-            Inner::Owned(message) => read(&|index| get(message.headers(), index)),
+            Inner::Borrowed(message) => each(message.headers(), &mut read),
+            Inner::Owned(message) => each(message.headers(), &mut read),
         };
-        catch_unwind(AssertUnwindSafe(read)).ok()
+        catch_unwind(AssertUnwindSafe(read)).is_ok()
     }
 
     #[must_use]

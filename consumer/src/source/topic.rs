@@ -1,5 +1,6 @@
 //! The topic itself: made by whichever service comes first, never altered.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -16,6 +17,9 @@ const DEFAULT_REPLICATION: i32 = -1;
 
 #[derive(Debug, thiserror::Error)]
 pub enum TopicError {
+    /// Nothing that waiting would mend.
+    #[error("KAFKA_CONFIG or KAFKA_BROKERS: {0}")]
+    Settings(KafkaError),
     #[error("kafka at {brokers}: {source}")]
     Unreachable { brokers: String, source: KafkaError },
     #[error("kafka refused to make the topic `{topic}`: {code}")]
@@ -28,7 +32,7 @@ pub enum TopicError {
 /// Makes the topic if it is not there and returns how many partitions it has.
 ///
 /// # Errors
-/// [`TopicError`]: the broker cannot be reached in a few seconds, or refuses.
+/// [`TopicError`]: a setting is wrong, the broker cannot be reached in a few seconds, or it refuses.
 pub async fn ensure_topic(settings: &KafkaSettings) -> Result<usize, TopicError> {
     let mut config = ClientConfig::new();
     config
@@ -37,45 +41,61 @@ pub async fn ensure_topic(settings: &KafkaSettings) -> Result<usize, TopicError>
     for (name, value) in settings.properties.iter() {
         config.set(name, value);
     }
-    let unreachable = |source| TopicError::Unreachable {
-        brokers: settings.brokers.clone(),
-        source,
-    };
-    let admin: AdminClient<DefaultClientContext> = config.create().map_err(unreachable)?;
-    let topic = NewTopic::new(
-        &settings.topic,
-        settings.partitions,
-        TopicReplication::Fixed(DEFAULT_REPLICATION),
-    );
+    let admin: AdminClient<DefaultClientContext> = config.create().map_err(TopicError::Settings)?;
+    let admin = Arc::new(admin);
+    match partition_count(settings, &admin).await? {
+        0 => make(settings, &admin).await?,
+        count => return Ok(count),
+    }
+    partition_count(settings, &admin).await
+}
+
+/// None where the topic is not there, or not known yet. Asked first: a member may be allowed to read and not to create.
+async fn partition_count(
+    settings: &KafkaSettings,
+    admin: &Arc<AdminClient<DefaultClientContext>>,
+) -> Result<usize, TopicError> {
+    let (admin, topic) = (Arc::clone(admin), settings.topic.clone());
+    let count = tokio::task::spawn_blocking(move || {
+        let metadata = admin
+            .inner()
+            .fetch_metadata(Some(&topic), REQUEST_TIMEOUT)?;
+        let topics = metadata.topics().iter();
+        Ok(topics.map(|topic| topic.partitions().len()).sum())
+    });
+    let count = count.await.expect("reading metadata does not panic");
+    count.map_err(|source| unreachable(settings, source))
+}
+
+async fn make(
+    settings: &KafkaSettings,
+    admin: &AdminClient<DefaultClientContext>,
+) -> Result<(), TopicError> {
+    let replication = TopicReplication::Fixed(DEFAULT_REPLICATION);
+    let topic = NewTopic::new(&settings.topic, settings.partitions, replication);
     let options = AdminOptions::new()
         .request_timeout(Some(REQUEST_TIMEOUT))
         .operation_timeout(Some(REQUEST_TIMEOUT));
-    let results = admin
-        .create_topics([&topic], &options)
-        .await
-        .map_err(unreachable)?;
-    for result in results {
+    let results = admin.create_topics([&topic], &options).await;
+    for result in results.map_err(|source| unreachable(settings, source))? {
         match result {
-            Ok(name) => tracing::info!(
-                kafka.topic = name,
-                kafka.partitions = settings.partitions,
-                "topic made"
-            ),
+            Ok(topic) => {
+                tracing::info!(
+                    kafka.topic = topic,
+                    kafka.partitions = settings.partitions,
+                    "topic made"
+                );
+            }
             Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            Err((name, code)) => return Err(TopicError::Refused { topic: name, code }),
+            Err((topic, code)) => return Err(TopicError::Refused { topic, code }),
         }
     }
-    let name = settings.topic.clone();
-    let metadata = tokio::task::spawn_blocking(move || {
-        let metadata = admin.inner().fetch_metadata(Some(&name), REQUEST_TIMEOUT)?;
-        Ok(metadata
-            .topics()
-            .iter()
-            .map(|topic| topic.partitions().len())
-            .sum())
-    });
-    metadata
-        .await
-        .expect("reading metadata does not panic")
-        .map_err(unreachable)
+    Ok(())
+}
+
+fn unreachable(settings: &KafkaSettings, source: KafkaError) -> TopicError {
+    TopicError::Unreachable {
+        brokers: settings.brokers.clone(),
+        source,
+    }
 }

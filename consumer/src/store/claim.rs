@@ -30,7 +30,10 @@ impl Store {
         match tokio::time::timeout(BLOCKED_AFTER, &mut claim).await {
             Ok(position) => position,
             Err(_) => {
-                self.end_blockers(partition, backend).await?;
+                // The claim goes on whether or not that could be done: dropped, it would run later, unasked.
+                if let Err(error) = self.end_blockers(partition, backend).await {
+                    tracing::warn!(kafka.partition = partition.0, %error, "could not look who holds the partition");
+                }
                 claim.await
             }
         }

@@ -75,6 +75,8 @@ fn transient(code: &SqlState, constraint: Option<&str>) -> Option<&'static str> 
         (_, code) if *code == SqlState::LOCK_NOT_AVAILABLE => Some("lock_timeout"),
         // A standby that has not been promoted yet.
         (_, code) if *code == SqlState::READ_ONLY_SQL_TRANSACTION => Some("read_only"),
+        // The server ended a session that stood still in a transaction: this process was frozen, or starved.
+        ("25", code) if matches!(code.code(), "25P03" | "25P04") => Some("session_timeout"),
         ("08", _) => Some("connection"),
         ("40", _) => Some("serialization"),
         ("53", _) => Some("resources"),

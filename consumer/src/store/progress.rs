@@ -7,6 +7,7 @@ use common::ids::{NextOffset, Partition};
 
 use super::Store;
 use super::error::{Part, StoreError};
+use crate::position::Epoch;
 
 /// How long the feed keeps a batch: far longer than any reader's look, so that only one that was away sees a gap.
 const FEED_RETENTION: Duration = Duration::from_secs(60);
@@ -54,6 +55,26 @@ impl Store {
             .await
             .map_err(StoreError::of(Part::Bookkeeping))?;
         Ok(())
+    }
+
+    /// The epochs of all partitions: a member that has nothing to apply learns here that it was superseded.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the next call makes up for it.
+    pub async fn epochs(&self) -> Result<BTreeMap<Partition, Epoch>, StoreError> {
+        const SQL: &str =
+            "SELECT partition, epoch FROM consumer_offsets WHERE group_id = $1 AND topic = $2";
+        let client = self.pool.get().await?;
+        let statement = client
+            .prepare_cached(SQL)
+            .await
+            .map_err(StoreError::of(Part::Bookkeeping))?;
+        let rows = client
+            .query(&statement, &[&self.group_id, &self.topic])
+            .await
+            .map_err(StoreError::of(Part::Bookkeeping))?;
+        let epoch = |row: &tokio_postgres::Row| (Partition(row.get(0)), Epoch(row.get(1)));
+        Ok(rows.iter().map(epoch).collect())
     }
 
     /// Removes what the feed no longer needs, and returns how much that was.

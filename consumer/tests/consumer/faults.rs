@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use crate::support::{PATIENCE, Setup, order};
+use clap::Parser;
+use consumer::commands;
+use consumer::config::{Cli, Command};
 use lab::{Loss, Proxy};
 
 /// Publishes `count` orders of 1.00 each for a few users over all partitions.
@@ -15,6 +18,25 @@ async fn publish_orders(setup: &Setup, ids: std::ops::Range<u32>) {
         )
     });
     setup.publish_all(orders).await;
+}
+
+/// `consumer offsets set` for partition 0.
+async fn set_offset(setup: &Setup, to: &str, force: bool) -> anyhow::Result<()> {
+    let arguments = ["consumer", "offsets", "set", "--partition", "0", "--to", to];
+    let (topic, group) = (setup.topic.name(), setup.topic.name());
+    let target = [
+        "--database-url",
+        setup.database.url(),
+        "--kafka-topic",
+        topic,
+        "--group-id",
+        group,
+    ];
+    let force = if force { &["--force"][..] } else { &[] };
+    match Cli::parse_from(arguments.iter().chain(&target).chain(force)).command {
+        Some(Command::Offsets(offsets)) => commands::offsets(offsets.command).await.map(drop),
+        other => panic!("not what was asked: {other:?}"),
+    }
 }
 
 /// Every order once, and every sum equal to what the orders say.
@@ -146,6 +168,11 @@ async fn a_topic_that_was_made_again_stops_its_partition_even_when_it_has_grown_
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(setup.positions().await[&0], 10);
     assert_exact(&setup, 10).await;
+
+    // What the message says resolves it, without a restart.
+    set_offset(&setup, "0", true).await.expect("forced");
+    setup.applied().await;
+    assert_exact(&setup, 40).await;
     member.stop().await;
 }
 
@@ -186,4 +213,27 @@ async fn two_members_share_the_partitions_and_hand_them_over_while_batches_are_i
     setup.applied().await;
     second.stop().await;
     assert_exact(&setup, 900).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_position_set_by_hand_is_guarded_recorded_and_gone_on_from() {
+    let setup = Setup::new(1).await;
+    publish_orders(&setup, 0..10).await;
+    let member = setup.member(&[]);
+    setup.applied().await;
+    let refused = set_offset(&setup, "4", false)
+        .await
+        .expect_err("the group consumes")
+        .to_string();
+    assert!(refused.contains("--force"), "{refused}");
+    assert_eq!(setup.positions().await[&0], 10);
+
+    set_offset(&setup, "4", true).await.expect("forced");
+    setup.applied().await;
+    assert_exact(&setup, 10).await;
+    let change = &setup
+        .rows("SELECT from_offset, to_offset FROM offset_changes")
+        .await[0];
+    assert_eq!((change.get::<_, i64>(0), change.get::<_, i64>(1)), (10, 4));
+    member.stop().await;
 }

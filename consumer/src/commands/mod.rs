@@ -3,10 +3,14 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use common::ids::{NextOffset, Partition};
 use common::pg::PoolSettings;
+use deadpool_postgres::Pool;
 
-use crate::config::DatabaseSettings;
+use crate::config::{DatabaseSettings, OffsetsCommand};
 use crate::verify::{Findings, verify as recompute};
+
+mod offsets;
 
 /// One look needs one connection.
 const CONNECTIONS: usize = 1;
@@ -31,13 +35,7 @@ pub async fn migrate(database: &DatabaseSettings) -> anyhow::Result<ExitCode> {
 /// # Errors
 /// The database cannot be reached.
 pub async fn verify(database: &DatabaseSettings) -> anyhow::Result<ExitCode> {
-    let settings = PoolSettings {
-        application_name: "tally-verify".to_owned(),
-        max_connections: CONNECTIONS,
-        acquire_timeout: ACQUIRE_TIMEOUT,
-        session_setup: "SET default_transaction_read_only = on".to_owned(),
-    };
-    let pool = common::pg::pool(database.database_url.clone(), &settings)?;
+    let pool = pool(database)?;
     let Findings {
         totals,
         differences,
@@ -58,4 +56,42 @@ pub async fn verify(database: &DatabaseSettings) -> anyhow::Result<ExitCode> {
         println!("{} sums are not what the orders say", differences.len());
         Ok(ExitCode::FAILURE)
     }
+}
+
+/// Shows positions, or sets one.
+///
+/// # Errors
+/// The database cannot be reached, or the position may not be set as asked.
+pub async fn offsets(command: OffsetsCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        OffsetsCommand::Show(position) => {
+            let pool = pool(&position.database)?;
+            offsets::show(&pool, &position.group_id, &position.kafka_topic).await?;
+        }
+        OffsetsCommand::Set(set) => {
+            let pool = pool(&set.position.database)?;
+            let (partition, to) = (Partition(set.partition), NextOffset(set.to));
+            let position = &set.position;
+            offsets::set(
+                &pool,
+                &position.group_id,
+                &position.kafka_topic,
+                partition,
+                to,
+                set.force,
+            )
+            .await?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn pool(database: &DatabaseSettings) -> anyhow::Result<Pool> {
+    let settings = PoolSettings {
+        application_name: "tally-operator".to_owned(),
+        max_connections: CONNECTIONS,
+        acquire_timeout: ACQUIRE_TIMEOUT,
+        session_setup: String::new(),
+    };
+    Ok(common::pg::pool(database.database_url.clone(), &settings)?)
 }

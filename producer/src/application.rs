@@ -2,15 +2,17 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use common::http::{BindError, Health, Server};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::Config;
 use crate::http::{self, Door};
-use crate::publisher::Publisher;
+use crate::publisher::{Publisher, StartError};
 
 /// The `ce_source` of orders that came over HTTP.
 const SOURCE: &str = "/tally/producer";
@@ -19,6 +21,8 @@ const SOURCE: &str = "/tally/producer";
 pub enum ApplicationError {
     #[error(transparent)]
     Bind(#[from] BindError),
+    #[error(transparent)]
+    Publisher(#[from] StartError),
     #[error(transparent)]
     Io(#[from] std::io::Error),
 }
@@ -34,7 +38,7 @@ impl Application {
     /// Listens, and starts to look for the broker. It need not be there: until it is, orders are answered 503.
     ///
     /// # Errors
-    /// The address cannot be listened on.
+    /// The address cannot be listened on, or a setting is wrong.
     pub fn build(config: Config) -> Result<Self, ApplicationError> {
         let server = Server::bind(config.address, &config.server)?;
         let publisher = Arc::new(Publisher::start(config.publisher.clone(), SOURCE)?);
@@ -73,16 +77,29 @@ impl Application {
         );
         let watched = Arc::clone(&publisher);
         let health = move || health(&watched);
+        let asked_to_stop = AbortOnDropHandle::new(tokio::spawn(time_of(stop.clone())));
         let served = server
-            .run(http::routes(door), Arc::new(health), recorded, stop)
+            .run(http::routes(door), Arc::new(health), recorded, stop.clone())
             .await;
-        let timeout = config.server.shutdown_timeout;
-        tokio::task::spawn_blocking(move || publisher.close(timeout))
+        // One deadline for both: what the requests in flight took is no longer there for the reports.
+        let stopping_since = if stop.is_cancelled() {
+            asked_to_stop.await.ok()
+        } else {
+            None
+        };
+        let spent = stopping_since.map_or(Duration::ZERO, |since| since.elapsed());
+        let left = config.server.shutdown_timeout.saturating_sub(spent);
+        tokio::task::spawn_blocking(move || publisher.close(left))
             .await
             .map_err(std::io::Error::other)?;
         tracing::info!("stopped");
         Ok(served?)
     }
+}
+
+async fn time_of(stop: CancellationToken) -> Instant {
+    stop.cancelled().await;
+    Instant::now()
 }
 
 fn health(publisher: &Publisher) -> Health {

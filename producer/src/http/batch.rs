@@ -11,19 +11,20 @@ use actix_web::http::header;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use common::http::{HttpError, PROBLEM_JSON};
-use common::order::Rejection;
-use serde_json::value::RawValue;
+use common::order::{FieldError, Rejection};
 use tokio::time::Instant;
 
 use super::body::{self, BodyLimits};
-use super::content::{self, Format, Ndjson};
+use super::content::{self, Ndjson};
 use super::door::{Door, RETRY_AFTER};
+use super::records::records;
 use super::verdict::{BatchAnswer, Entry, Problem, Reports, Verdict};
 use crate::publisher::{Delivery, PublishError};
 use crate::request::{Arrival, IdempotencyKey, Record, TraceParent, new_order_id};
 
 const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
-const MAX_BATCH_ORDERS: usize = 10_000;
+/// Errors told of one record. A batch of nothing but errors must not make an answer many times its size.
+const MAX_ERRORS_OF_ONE: usize = 10;
 /// Between attempts to hand over a record while the queue is full.
 const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(5);
 /// Records handed over before other requests on this thread get their turn.
@@ -51,49 +52,6 @@ pub(super) async fn accept(
     };
     let entries = batch.publish(&records(&body, format)?).await;
     Ok(answer(&door, entries))
-}
-
-/// Where the records lie in the body.
-fn records(body: &[u8], format: Format) -> Result<Vec<&[u8]>, HttpError> {
-    let begins_like_array = body.trim_ascii_start().starts_with(b"[");
-    let records: Vec<&[u8]> = match format {
-        Format::Unsaid if !begins_like_array => lines(body),
-        Format::Ndjson => lines(body),
-        Format::Json | Format::Unsaid => array(body)?,
-    };
-    if body.trim_ascii().is_empty() {
-        return Err(HttpError::BadRequest {
-            detail: "the body is empty".into(),
-        });
-    }
-    if records.len() > MAX_BATCH_ORDERS {
-        let detail = format!(
-            "a batch holds at most {MAX_BATCH_ORDERS} orders (got {})",
-            records.len()
-        );
-        return Err(HttpError::PayloadTooLarge {
-            detail,
-            order_id: None,
-        });
-    }
-    Ok(records)
-}
-
-fn lines(body: &[u8]) -> Vec<&[u8]> {
-    body.split(|&byte| byte == b'\n')
-        .filter(|line| !line.trim_ascii().is_empty())
-        .collect()
-}
-
-fn array(body: &[u8]) -> Result<Vec<&[u8]>, HttpError> {
-    let elements: Vec<&RawValue> =
-        serde_json::from_slice(body).map_err(|error| HttpError::BadRequest {
-            detail: format!("the body is not a JSON array of orders: {error}"),
-        })?;
-    Ok(elements
-        .into_iter()
-        .map(|element| element.get().as_bytes())
-        .collect())
 }
 
 /// What the records of one request have in common.
@@ -170,11 +128,24 @@ fn refused(rejection: Rejection) -> Entry {
             order_id: None,
             verdict: Verdict::rejected_whole(format!("is not JSON: {detail}")),
         },
-        Rejection::Invalid { order_id, errors } => Entry {
-            order_id,
-            verdict: Verdict::Rejected(errors),
-        },
+        Rejection::Invalid { order_id, errors } => {
+            let verdict = Verdict::Rejected(first_few(errors));
+            Entry { order_id, verdict }
+        }
     }
+}
+
+fn first_few(mut errors: Vec<FieldError>) -> Vec<FieldError> {
+    let more = errors.len().saturating_sub(MAX_ERRORS_OF_ONE);
+    if more > 0 {
+        errors.truncate(MAX_ERRORS_OF_ONE);
+        let detail = format!("has {more} errors more");
+        errors.push(FieldError {
+            pointer: String::new(),
+            detail,
+        });
+    }
+    errors
 }
 
 fn answer(door: &Door, entries: Vec<Entry>) -> HttpResponse {
@@ -201,39 +172,4 @@ fn answer(door: &Door, entries: Vec<Entry>) -> HttpResponse {
         .status(status)
         .insert_header((header::CONTENT_TYPE, PROBLEM_JSON))
         .json(answer)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_array_is_split_into_its_elements_as_they_were_sent() {
-        let split = records(br#" [{"a": 1}, 2 ,"x"] "#, Format::Json).unwrap();
-        assert_eq!(split, [&br#"{"a": 1}"#[..], b"2", b"\"x\""]);
-        assert_eq!(records(b"[]", Format::Json).unwrap().len(), 0);
-    }
-
-    #[test]
-    fn lines_are_split_and_blank_ones_left_out() {
-        let split = records(b"{}\r\n\n \n[1]", Format::Ndjson).unwrap();
-        assert_eq!(split, [&b"{}\r"[..], b"[1]"]);
-        assert_eq!(records(b"{}\n{}", Format::Unsaid).unwrap().len(), 2);
-        assert_eq!(records(b"[{},{}]", Format::Unsaid).unwrap().len(), 2);
-    }
-
-    #[test]
-    fn what_is_no_array_or_empty_or_too_much_is_refused_whole() {
-        for body in [&b""[..], b" \n", b"[{}", b"{}", b"[\xff]", b"[1] 2"] {
-            assert!(matches!(
-                records(body, Format::Json),
-                Err(HttpError::BadRequest { .. })
-            ));
-        }
-        let many = "{}\n".repeat(MAX_BATCH_ORDERS + 1);
-        assert!(matches!(
-            records(many.as_bytes(), Format::Ndjson),
-            Err(HttpError::PayloadTooLarge { .. })
-        ));
-    }
 }

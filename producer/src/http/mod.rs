@@ -6,6 +6,7 @@ mod body;
 mod content;
 mod door;
 mod orders;
+mod records;
 mod verdict;
 
 use actix_web::web;

@@ -23,6 +23,32 @@ pub(super) enum Block {
     },
 }
 
+impl Block {
+    /// What remains of it behind the first `skip` lines of the file.
+    pub(super) fn after(self, skip: u64) -> Option<Self> {
+        match self {
+            Self::TooLong { line, .. } if line <= skip => None,
+            Self::Lines {
+                first_line,
+                mut text,
+            } if first_line <= skip => {
+                let passed_over = usize::try_from(skip - first_line + 1).unwrap_or(usize::MAX);
+                let mut ends = text
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, byte)| **byte == b'\n')
+                    .map(|(end, _)| end + 1);
+                let rest = text.split_off(ends.nth(passed_over - 1).unwrap_or(text.len()));
+                (!rest.is_empty()).then_some(Self::Lines {
+                    first_line: skip + 1,
+                    text: rest,
+                })
+            }
+            block => Some(block),
+        }
+    }
+}
+
 /// Reads blocks until the input ends or fails. What was read before a failure comes first, apart from a line that the
 /// failure cut.
 pub(super) struct Lines<R> {
@@ -271,5 +297,24 @@ mod tests {
     fn a_byte_order_mark_at_the_beginning_is_no_part_of_the_first_line() {
         let (blocks, _, _) = blocks(&b"\xef\xbb\xbf{}\n"[..], false);
         assert_eq!(text(&blocks), b"{}\n");
+    }
+
+    #[test]
+    fn lines_that_were_settled_before_are_passed_over() {
+        let block = || Block::Lines {
+            first_line: 11,
+            text: b"a\nb\nc".to_vec(),
+        };
+        let rest = |skip| match block().after(skip) {
+            Some(Block::Lines { first_line, text }) => {
+                (first_line, String::from_utf8(text).unwrap())
+            }
+            Some(Block::TooLong { .. }) | None => (0, String::new()),
+        };
+        assert_eq!(rest(10), (11, "a\nb\nc".into()));
+        assert_eq!(rest(11), (12, "b\nc".into()));
+        assert_eq!(rest(12), (13, "c".into()));
+        assert_eq!(rest(13), (0, String::new()));
+        assert_eq!(rest(1000), (0, String::new()));
     }
 }

@@ -9,8 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::account::{Account, Place};
 use super::config::LoadConfig;
+use super::judge::{Judged, Line, RejectedLine};
 use super::pace::Pace;
-use super::parse::{Line, Piece, Pieces, RejectedLine};
+use super::parse::{Piece, Pieces};
 use super::progress::Progress;
 use super::rejects::Rejects;
 use super::resume::Resume;
@@ -99,17 +100,7 @@ impl Load {
     fn take_all(&mut self, pieces: Pieces) -> Result<(), Stopped> {
         for piece in pieces {
             match piece {
-                Piece::Lines {
-                    file,
-                    first_line,
-                    lines,
-                    bytes,
-                } => {
-                    self.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
-                    for (line, judged) in (first_line..).zip(lines) {
-                        self.take(Place { file, line }, judged)?;
-                    }
-                }
+                Piece::Lines(judged) => self.take_lines(judged)?,
                 Piece::EndOfFile => self.account.end_of_file(),
                 Piece::Broken {
                     file,
@@ -133,14 +124,37 @@ impl Load {
         }
     }
 
-    fn take(&mut self, place: Place, line: Line) -> Result<(), Stopped> {
-        match line {
-            Line::Blank => self.account.blank(),
-            Line::Rejected(rejected) => {
-                self.account.rejected();
-                self.note(place.file, &rejected)?;
+    fn take_lines(&mut self, judged: Judged) -> Result<(), Stopped> {
+        let Judged {
+            file,
+            first_line,
+            lines,
+            bytes,
+            ..
+        } = judged;
+        self.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
+        for (line, judged) in (first_line..).zip(lines) {
+            let place = Place { file, line };
+            match judged {
+                Line::Order(record) => self.send(place, &record)?,
+                Line::Blank => {
+                    self.wait_for_room()?;
+                    self.account.blank();
+                }
+                Line::Rejected(rejected) => {
+                    self.wait_for_room()?;
+                    self.account.rejected();
+                    self.note(file, &rejected)?;
+                }
             }
-            Line::Order(record) => self.send(place, &record)?,
+        }
+        Ok(())
+    }
+
+    /// Lines that are not sent take room in the books too, behind one that is not settled.
+    fn wait_for_room(&mut self) -> Result<(), Stopped> {
+        while !self.account.wait_for_room(TICK) {
+            self.look_around()?;
         }
         Ok(())
     }

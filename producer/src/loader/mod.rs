@@ -17,6 +17,7 @@ pub mod generate;
 mod account;
 mod checkpoint;
 mod input;
+mod judge;
 mod lines;
 mod load;
 mod pace;

@@ -7,7 +7,7 @@ use std::path::Path;
 use common::order::FieldError;
 use serde::Serialize;
 
-use super::parse::RejectedLine;
+use super::judge::RejectedLine;
 
 /// How many are shown where no file was given.
 const SHOWN: u64 = 10;

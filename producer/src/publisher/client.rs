@@ -9,12 +9,15 @@ use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{DeliveryResult, Header, Message as _, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{
+    BaseProducer, BaseRecord, Producer as _, ProducerContext, ThreadedProducer,
+};
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::config::PublisherConfig;
 use super::delivery::{Delivered, Delivery, PublishError, Undelivered};
 use super::keeper::Wake;
+use super::topic::{Unusable, partition_count};
 use super::wake;
 use crate::request::Record;
 
@@ -93,7 +96,7 @@ impl Client {
             if code == RDKafkaErrorCode::Fatal {
                 wake(&self.wake);
             }
-            PublishError::of(code)
+            PublishError::refused(code)
         })
     }
 
@@ -114,10 +117,17 @@ impl Client {
             .map(|(code, reason)| format!("{code}: {reason}"))
     }
 
-    /// Asks the broker; `Err` says why the topic cannot be written to now.
-    pub(super) fn probe(&self, timeout: Duration) -> Result<(), String> {
-        super::topic::partition_count(self.producer.client(), &self.topic, timeout).map(drop)
+    /// Asks the broker about the topic.
+    pub(super) fn probe(&self, timeout: Duration) -> Result<(), Unusable> {
+        partition_count(self.producer.client(), &self.topic, timeout).map(drop)
     }
+}
+
+/// Makes a client and drops it: what is wrong with its settings shows before anyone waits for a broker.
+pub(super) fn check(config: &PublisherConfig) -> KafkaResult<()> {
+    client_config(config, None)
+        .create::<BaseProducer>()
+        .map(drop)
 }
 
 /// Properties in three layers: what suits us, what the operator says instead, and what a guarantee rests on.
@@ -215,12 +225,7 @@ impl ProducerContext for Context {
                 if code == RDKafkaErrorCode::Fatal {
                     wake(&self.wake);
                 }
-                // In a report this cannot be a full queue of ours: whatever it is called, it was taken.
-                let error = match PublishError::of(code) {
-                    PublishError::TooLarge => PublishError::TooLarge,
-                    other => PublishError::Unconfirmed(other.to_string()),
-                };
-                delivery.settle(Err(error), message);
+                delivery.settle(Err(PublishError::undelivered(code)), message);
             }
         }
     }

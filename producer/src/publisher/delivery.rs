@@ -32,11 +32,19 @@ pub enum PublishError {
 }
 
 impl PublishError {
-    pub(super) fn of(code: RDKafkaErrorCode) -> Self {
+    /// Why the client did not take a record.
+    pub(super) fn refused(code: RDKafkaErrorCode) -> Self {
+        match code {
+            RDKafkaErrorCode::QueueFull => Self::QueueFull,
+            code => Self::undelivered(code),
+        }
+    }
+
+    /// Why the client did not deliver a record that it took.
+    pub(super) fn undelivered(code: RDKafkaErrorCode) -> Self {
         match code {
             RDKafkaErrorCode::MessageSizeTooLarge => Self::TooLarge,
-            RDKafkaErrorCode::QueueFull => Self::QueueFull,
-            other => Self::Unconfirmed(other.to_string()),
+            code => Self::Unconfirmed(code.to_string()),
         }
     }
 }

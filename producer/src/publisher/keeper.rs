@@ -10,7 +10,7 @@ use common::retry::Backoff;
 
 use super::Link;
 use super::client::Client;
-use super::topic;
+use super::topic::{self, Topic};
 
 /// Between two questions to the broker.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
@@ -33,6 +33,8 @@ pub(super) struct Keeper {
     source: &'static str,
     woken: Receiver<Wake>,
     backoff: Backoff,
+    /// Once it was found. Later clients take it as it was then.
+    topic: Option<Topic>,
 }
 
 impl Keeper {
@@ -42,6 +44,7 @@ impl Keeper {
             source,
             woken,
             backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT),
+            topic: None,
         }
     }
 
@@ -79,9 +82,16 @@ impl Keeper {
         }
     }
 
-    fn new_client(&self) -> Result<Client, String> {
+    fn new_client(&mut self) -> Result<Client, String> {
         let config = &self.link.config;
-        let topic = topic::ensure(config, PROBE_TIMEOUT).map_err(|error| error.to_string())?;
+        let topic = match &self.topic {
+            Some(topic) => topic,
+            None => {
+                let topic =
+                    topic::ensure(config, PROBE_TIMEOUT).map_err(|error| error.to_string())?;
+                self.topic.insert(topic)
+            }
+        };
         Client::new(config, topic.max_record_bytes, self.source, &self.link.wake)
             .map_err(|error| error.to_string())
     }
@@ -96,6 +106,7 @@ impl Keeper {
     }
 
     fn probe(&mut self) -> Duration {
+        metrics::gauge!("publisher_in_flight_records").set(self.in_flight());
         let answer = self
             .link
             .client()
@@ -106,9 +117,14 @@ impl Keeper {
                 self.backoff.reset();
                 self.report(Readiness::Ready);
             }
-            Err(reason) => self.report(Readiness::NotReady(reason)),
+            Err(unusable) => self.report(Readiness::NotReady(unusable.to_string())),
         }
         PROBE_INTERVAL
+    }
+
+    fn in_flight(&self) -> f64 {
+        let records = self.link.client().as_ref().map_or(0, Client::in_flight);
+        f64::from(u32::try_from(records).unwrap_or(u32::MAX))
     }
 
     fn fatal_error(&self) -> Option<String> {

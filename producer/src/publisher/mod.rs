@@ -20,6 +20,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use common::http::Readiness;
+use rdkafka::error::KafkaError;
 use tokio::sync::oneshot;
 
 pub use config::PublisherConfig;
@@ -36,6 +37,15 @@ pub struct Publisher {
     keeper: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// Why nothing was begun.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("kafka's client refuses its settings, see --kafka-config: {0}")]
+    Settings(#[from] KafkaError),
+    #[error("no thread for the publisher: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
 /// What the keeper and those who publish share.
 struct Link {
     config: PublisherConfig,
@@ -50,8 +60,9 @@ impl Publisher {
     /// `source` is the `ce_source` of every record.
     ///
     /// # Errors
-    /// The system has no thread to give.
-    pub fn start(config: PublisherConfig, source: &'static str) -> std::io::Result<Self> {
+    /// [`StartError`]; a broker that does not answer is none.
+    pub fn start(config: PublisherConfig, source: &'static str) -> Result<Self, StartError> {
+        client::check(&config)?;
         // One reason to wake up is as good as many.
         let (wake, woken) = sync_channel(1);
         let link = Arc::new(Link {

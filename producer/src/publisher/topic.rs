@@ -6,6 +6,7 @@ use rdkafka::ClientContext;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::{Client, DefaultClientContext};
 use rdkafka::error::KafkaError;
+use rdkafka::metadata::Metadata;
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::client::admin_config;
@@ -20,16 +21,36 @@ pub(super) struct Topic {
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TopicError {
-    #[error("{0}")]
+    #[error(transparent)]
     Client(#[from] KafkaError),
-    #[error("{0}")]
+    #[error(transparent)]
     Runtime(#[from] std::io::Error),
-    #[error("{0}")]
-    Unusable(String),
+    #[error(transparent)]
+    Unusable(#[from] Unusable),
     #[error("topic {topic} is not there and cannot be created: {reason}")]
     Refused {
         topic: String,
         reason: RDKafkaErrorCode,
+    },
+}
+
+/// Why the topic cannot be written to now.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unusable {
+    #[error("the broker does not answer: {0}")]
+    Silent(#[from] KafkaError),
+    #[error("the broker does not know topic {0}")]
+    Absent(String),
+    #[error("topic {topic}: {error}")]
+    Error {
+        topic: String,
+        error: RDKafkaErrorCode,
+    },
+    #[error("{without_leader} of {partitions} partitions of topic {topic} have no leader")]
+    NoLeader {
+        topic: String,
+        without_leader: usize,
+        partitions: usize,
     },
 }
 
@@ -38,21 +59,31 @@ pub(super) fn ensure(config: &PublisherConfig, timeout: Duration) -> Result<Topi
     let admin: AdminClient<DefaultClientContext> = admin_config(config).create()?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let options = AdminOptions::new().request_timeout(Some(timeout));
-    // Creating comes first: a producer that asks about an absent topic makes some brokers create it their own way.
-    let created = runtime.block_on(create(&admin, config, &options))?;
-    let partitions = partition_count(admin.inner(), &config.kafka_topic, timeout);
-    let partitions = match (partitions, created) {
-        (Ok(partitions), _) => partitions,
-        // Where there is nothing, the reason why nothing could be made says more.
-        (Err(_), Creation::Refused(reason)) => {
-            return Err(TopicError::Refused {
-                topic: config.kafka_topic.clone(),
-                reason,
-            });
+    let created = runtime.block_on(create(&admin, config, &options));
+    let partitions = match created {
+        Creation::Created | Creation::Existed => {
+            partition_count(admin.inner(), &config.kafka_topic, timeout)?
         }
-        (Err(reason), _) => return Err(TopicError::Unusable(reason)),
+        // It may be there nevertheless. If it is not, the reason why it could not be made says more.
+        Creation::Refused(reason) => {
+            existing_partition_count(admin.inner(), &config.kafka_topic, timeout).map_err(
+                |why| match why {
+                    Unusable::Absent(topic) => TopicError::Refused { topic, reason },
+                    other => TopicError::Unusable(other),
+                },
+            )?
+        }
     };
-    log_found(config, created, partitions);
+    let found = if matches!(created, Creation::Created) {
+        "created the topic"
+    } else {
+        "found the topic"
+    };
+    tracing::info!(
+        kafka.topic = config.kafka_topic,
+        kafka.partitions = partitions,
+        "{found}"
+    );
     let max_record_bytes =
         runtime.block_on(max_record_bytes(&admin, &config.kafka_topic, &options));
     Ok(Topic { max_record_bytes })
@@ -70,61 +101,76 @@ async fn create(
     admin: &AdminClient<DefaultClientContext>,
     config: &PublisherConfig,
     options: &AdminOptions,
-) -> Result<Creation, KafkaError> {
+) -> Creation {
     const BROKERS_DEFAULT: TopicReplication<'_> = TopicReplication::Fixed(-1);
     let topic = NewTopic::new(
         &config.kafka_topic,
         config.kafka_partitions,
         BROKERS_DEFAULT,
     );
-    let results = match admin.create_topics(&[topic], options).await {
-        // Some brokers speak the protocol but for this.
-        Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnsupportedFeature) => {
-            return Ok(Creation::Refused(RDKafkaErrorCode::UnsupportedFeature));
+    match admin
+        .create_topics(&[topic], options)
+        .await
+        .map(|results| results.into_iter().next())
+    {
+        Ok(Some(Ok(_))) => Creation::Created,
+        Ok(Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists)))) => Creation::Existed,
+        Ok(Some(Err((_, reason)))) => Creation::Refused(reason),
+        Ok(None) => Creation::Refused(RDKafkaErrorCode::Unknown),
+        Err(error) => {
+            Creation::Refused(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail))
         }
-        results => results?,
-    };
-    Ok(match results.into_iter().next() {
-        Some(Ok(_)) => Creation::Created,
-        Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Creation::Existed,
-        Some(Err((_, reason))) => Creation::Refused(reason),
-        None => Creation::Refused(RDKafkaErrorCode::Unknown),
-    })
+    }
 }
 
-/// How many partitions the topic has; `Err` says why it cannot be written to now.
+/// How many partitions a topic has that is known to exist: a producer that asks about one which does not makes some
+/// brokers create it, their own way.
 pub(super) fn partition_count<C: ClientContext>(
     client: &Client<C>,
     topic: &str,
     timeout: Duration,
-) -> Result<usize, String> {
-    let metadata = client
-        .fetch_metadata(Some(topic), timeout)
-        .map_err(|error| {
-            let code = error.rdkafka_error_code();
-            format!(
-                "the broker does not answer: {}",
-                code.map_or_else(|| error.to_string(), |code| code.to_string())
-            )
-        })?;
-    let found = metadata.topics().iter().find(|found| found.name() == topic);
-    let Some(found) = found else {
-        return Err(format!("the broker does not know topic {topic}"));
-    };
+) -> Result<usize, Unusable> {
+    count_partitions(&client.fetch_metadata(Some(topic), timeout)?, topic)
+}
+
+/// The same for a topic that may not exist; it costs a list of all topics.
+fn existing_partition_count<C: ClientContext>(
+    client: &Client<C>,
+    topic: &str,
+    timeout: Duration,
+) -> Result<usize, Unusable> {
+    count_partitions(&client.fetch_metadata(None, timeout)?, topic)
+}
+
+fn count_partitions(metadata: &Metadata, topic: &str) -> Result<usize, Unusable> {
+    let absent = || Unusable::Absent(topic.to_owned());
+    let found = metadata
+        .topics()
+        .iter()
+        .find(|found| found.name() == topic)
+        .ok_or_else(absent)?;
     if let Some(error) = found.error() {
-        return Err(format!("topic {topic}: {}", RDKafkaErrorCode::from(error)));
+        return Err(Unusable::Error {
+            topic: topic.to_owned(),
+            error: error.into(),
+        });
     }
-    let leaderless = found
-        .partitions()
+    let partitions = found.partitions();
+    let without_leader = partitions
         .iter()
         .filter(|partition| partition.leader() < 0)
         .count();
-    match found.partitions().len() {
-        0 => Err(format!("topic {topic} has no partitions yet")),
-        count if leaderless > 0 => Err(format!(
-            "{leaderless} of {count} partitions of topic {topic} have no leader"
-        )),
-        count => Ok(count),
+    if without_leader > 0 {
+        return Err(Unusable::NoLeader {
+            topic: topic.to_owned(),
+            without_leader,
+            partitions: partitions.len(),
+        });
+    }
+    if partitions.is_empty() {
+        Err(absent())
+    } else {
+        Ok(partitions.len())
     }
 }
 
@@ -150,24 +196,4 @@ async fn max_record_bytes(
         .as_ref()?
         .parse()
         .ok()
-}
-
-fn log_found(config: &PublisherConfig, created: Creation, partitions: usize) {
-    let topic = &config.kafka_topic;
-    match created {
-        Creation::Created => {
-            tracing::info!(
-                kafka.topic = topic,
-                kafka.partitions = partitions,
-                "created the topic"
-            );
-        }
-        Creation::Existed | Creation::Refused(_) => {
-            tracing::info!(
-                kafka.topic = topic,
-                kafka.partitions = partitions,
-                "found the topic"
-            );
-        }
-    }
 }

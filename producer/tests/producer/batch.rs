@@ -93,11 +93,12 @@ async fn a_batch_that_is_too_large_broken_or_of_another_type_is_refused_whole() 
         app.post("/orders/batch", "[]").await.json["results"],
         json!([])
     );
-    let text = app
-        .to("/orders/batch")
-        .header("content-type", "text/plain")
-        .body(order);
-    assert_eq!(send(text).await.status, 415);
+    assert_eq!(
+        app.post_as("/orders/batch", "text/plain", order)
+            .await
+            .status,
+        415
+    );
     assert_eq!(app.get("/orders/batch").await.status, 405);
     assert_eq!(record_count(&topic).await, 0);
 }

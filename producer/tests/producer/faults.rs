@@ -3,6 +3,9 @@
 
 use std::time::{Duration, Instant};
 
+use clap::Parser as _;
+use producer::application::Application;
+use producer::config::Config;
 use serde_json::json;
 
 use crate::support::{Answer, App, PATIENCE, record_count, values};
@@ -111,7 +114,7 @@ async fn a_producer_may_start_before_its_broker_and_creates_the_topic() {
     broker.stop().await.unwrap();
     let app = App::start(topic.brokers(), topic.name(), &["--kafka-partitions", "5"]);
     assert_unknown(&app.post("/orders", &order("early")).await, "early");
-    assert!(!app.is_ready().await);
+    assert!(app.readiness().await.is_err());
     assert_eq!(app.get("/health/live").await.status, 200);
 
     broker.start_again().await.unwrap();
@@ -178,4 +181,29 @@ async fn a_full_queue_means_503_and_nobody_waits_for_ever() {
     assert!(full >= 30, "{full} of 50 were told that the queue is full");
     broker.thaw().unwrap();
     accepts_within(&app, "after", RECOVERY).await;
+}
+
+#[tokio::test]
+async fn a_setting_that_kafkas_client_refuses_is_named_at_the_start() {
+    for (setting, named) in [
+        ("nonsense=1", "nonsense"),
+        ("max.in.flight=10", "max.in.flight"),
+    ] {
+        let arguments = [
+            "producer",
+            "--address",
+            "127.0.0.1:0",
+            "--kafka-config",
+            setting,
+        ];
+        let config = Config::try_parse_from(arguments).unwrap();
+        let Err(error) = Application::build(config) else {
+            panic!("{setting} was taken")
+        };
+        let message = error.to_string();
+        assert!(
+            message.contains(named) && message.contains("--kafka-config"),
+            "{message}"
+        );
+    }
 }

@@ -1,4 +1,5 @@
 //! The producer and the loader against a real broker.
+#![cfg(test)]
 
 mod batch;
 mod faults;

@@ -193,10 +193,9 @@ async fn a_wrong_content_type_method_or_path_is_told_what_is_right() {
     let app = app(&topic).await;
     let client = reqwest::Client::new();
     let body = r#"{"user_id":"u","amount":1}"#;
-    let form = client
-        .post(app.url("/orders"))
-        .header("content-type", "application/x-www-form-urlencoded");
-    let answer = send(form.body(body)).await;
+    let answer = app
+        .post_as("/orders", "application/x-www-form-urlencoded", body)
+        .await;
     assert_eq!(answer.status, 415);
     assert!(
         answer.json["detail"]

@@ -39,4 +39,9 @@ async fn after_a_fatal_error_the_first_request_succeeds_without_a_restart() {
         );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    // Else the client had not failed for good, and nothing was shown.
+    assert_eq!(
+        app.metric("publisher_clients_replaced_total").await,
+        Some(1.0)
+    );
 }

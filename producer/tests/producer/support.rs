@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use clap::Parser as _;
-use metrics_exporter_prometheus::PrometheusBuilder;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use producer::application::{Application, ApplicationError};
 use producer::config::Config;
 use reqwest::RequestBuilder;
@@ -15,6 +16,13 @@ use tokio_util::sync::CancellationToken;
 
 /// Longer than anything here takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One for all tests of this process: what is recorded cannot be told apart by test.
+fn recorder() -> PrometheusHandle {
+    static HANDLE: LazyLock<PrometheusHandle> =
+        LazyLock::new(|| PrometheusBuilder::new().install_recorder().unwrap());
+    HANDLE.clone()
+}
 
 pub(crate) struct App {
     pub(crate) address: SocketAddr,
@@ -75,9 +83,8 @@ impl App {
         let config = Config::try_parse_from([&ours[..], &theirs[..], arguments].concat()).unwrap();
         let application = Application::build(config).unwrap();
         let address = application.address();
-        let recorded = PrometheusBuilder::new().build_recorder().handle();
         let stop = CancellationToken::new();
-        let running = tokio::spawn(application.run_until_stopped(recorded, stop.clone()));
+        let running = tokio::spawn(application.run_until_stopped(recorder(), stop.clone()));
         Self {
             address,
             stop,
@@ -90,36 +97,26 @@ impl App {
         format!("http://{}{path}", self.address)
     }
 
-    pub(crate) async fn is_ready(&self) -> bool {
-        let answer = self
-            .client
-            .get(self.url("/health/ready"))
-            .send()
-            .await
-            .unwrap();
-        answer.status() == 200
+    /// `Err` with the reason why it is not.
+    pub(crate) async fn readiness(&self) -> Result<(), String> {
+        let answer = self.get("/health/ready").await;
+        if answer.status == 200 {
+            Ok(())
+        } else {
+            Err(answer.json.to_string())
+        }
     }
 
     pub(crate) async fn becomes_ready(&self, patience: Duration) {
-        lab::eventually(patience, async || {
-            if self.is_ready().await {
-                Ok(())
-            } else {
-                Err("not ready")
-            }
-        })
-        .await;
+        lab::eventually(patience, async || self.readiness().await).await;
     }
 
     pub(crate) async fn becomes_unready(&self, patience: Duration) {
-        lab::eventually(patience, async || {
-            if self.is_ready().await {
-                Err("still ready")
-            } else {
-                Ok(())
-            }
-        })
-        .await;
+        let unready = async || match self.readiness().await {
+            Ok(()) => Err("still ready"),
+            Err(_) => Ok(()),
+        };
+        lab::eventually(patience, unready).await;
     }
 
     pub(crate) fn to(&self, path: &str) -> RequestBuilder {
@@ -136,12 +133,41 @@ impl App {
         send(self.client.get(self.url(path))).await
     }
 
-    pub(crate) async fn post_lines(&self, lines: impl Into<Vec<u8>>) -> Answer {
-        let request = self
+    /// A metric's value; `None` where nothing was recorded yet.
+    pub(crate) async fn metric(&self, name: &str) -> Option<f64> {
+        let text = self
             .client
-            .post(self.url("/orders/batch"))
-            .header("content-type", "application/x-ndjson");
-        send(request.body(lines.into())).await
+            .get(self.url("/metrics"))
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap();
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+        Some(line.parse().unwrap())
+    }
+
+    pub(crate) async fn post_lines(&self, lines: impl Into<Vec<u8>>) -> Answer {
+        self.post_as("/orders/batch", "application/x-ndjson", lines)
+            .await
+    }
+
+    pub(crate) async fn post_as(
+        &self,
+        path: &str,
+        content_type: &str,
+        body: impl Into<Vec<u8>>,
+    ) -> Answer {
+        send(
+            self.client
+                .post(self.url(path))
+                .header("content-type", content_type)
+                .body(body.into()),
+        )
+        .await
     }
 }
 

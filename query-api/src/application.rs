@@ -56,7 +56,11 @@ impl Application {
     pub fn build(config: &Config) -> Result<Self, StartError> {
         let database = config.database()?;
         let server = Server::bind(config.address, &config.server)?;
-        let repo = Repo::new(database.clone(), config.pool_size.into(), config.acquire_timeout)?;
+        let repo = Repo::new(
+            database.clone(),
+            config.pool_size.into(),
+            config.acquire_timeout,
+        )?;
         let touches = Arc::new(Touches::default());
         let live = Arc::new(Live::default());
         let cache = Arc::new(Cache::new(config.cache_bytes, Arc::clone(&touches)));
@@ -70,7 +74,13 @@ impl Application {
             orders: config.warm_orders,
             warmth: warmth.clone(),
         };
-        let feed = Feed::new(database, Arc::clone(&live), touches, Arc::clone(&cache), publish);
+        let feed = Feed::new(
+            database,
+            Arc::clone(&live),
+            touches,
+            Arc::clone(&cache),
+            publish,
+        );
         let state = State {
             live,
             cache,
@@ -80,7 +90,12 @@ impl Application {
             warmth,
             default_currency: config.default_currency,
         };
-        Ok(Self { server, state: web::Data::new(state), feed, warm_up })
+        Ok(Self {
+            server,
+            state: web::Data::new(state),
+            feed,
+            warm_up,
+        })
     }
 
     /// Where it listens: the real port where 0 was asked for.
@@ -98,7 +113,12 @@ impl Application {
         recorded: PrometheusHandle,
         stop: CancellationToken,
     ) -> Result<(), StopError> {
-        let Self { server, state, feed, warm_up } = self;
+        let Self {
+            server,
+            state,
+            feed,
+            warm_up,
+        } = self;
         let mut tasks = JoinSet::new();
         tasks.spawn(feed.run(stop.clone()));
         tasks.spawn(warm_up.run(state.freshness.clone(), stop.clone()));
@@ -131,5 +151,8 @@ impl Application {
 }
 
 async fn wait_for_orders(state: Arc<State>, stop: CancellationToken) {
-    state.waiting.run(&state.repo, state.freshness.clone(), stop).await;
+    state
+        .waiting
+        .run(&state.repo, state.freshness.clone(), stop)
+        .await;
 }

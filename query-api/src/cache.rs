@@ -28,9 +28,14 @@ const MAX_SHARED_ATTEMPTS: usize = 3;
 pub enum Key {
     Order(OrderId),
     /// The first page of a user's orders.
-    OrdersOfUser { user_id: UserId, limit: u16 },
+    OrdersOfUser {
+        user_id: UserId,
+        limit: u16,
+    },
     /// The first page of all orders.
-    NewestOrders { limit: u16 },
+    NewestOrders {
+        limit: u16,
+    },
     Question(Question),
 }
 
@@ -65,7 +70,11 @@ pub struct Answer {
 impl Answer {
     fn new(body: Vec<u8>, tick: Tick) -> Arc<Self> {
         let etag = format!("\"{}\"", ContentHash::of(&body)).into();
-        Arc::new(Self { body: body.into(), etag, tick })
+        Arc::new(Self {
+            body: body.into(),
+            etag,
+            tick,
+        })
     }
 }
 
@@ -75,6 +84,13 @@ pub enum Origin {
     Cache,
     /// It was loaded for this asker.
     Load,
+}
+
+/// A load that gave no answer, and how old that is.
+#[derive(Debug)]
+pub struct Failed<E> {
+    pub error: E,
+    tick: Tick,
 }
 
 /// Answers by what they answer.
@@ -95,17 +111,26 @@ impl Cache {
     #[must_use]
     pub fn new(capacity_bytes: u64, touches: Arc<Touches>) -> Self {
         let weigh = |key: &Key, answer: &Arc<Answer>| {
-            let bytes = key.heap_bytes() + answer.body.len() + answer.etag.len() + ENTRY_OVERHEAD_BYTES;
+            let bytes =
+                key.heap_bytes() + answer.body.len() + answer.etag.len() + ENTRY_OVERHEAD_BYTES;
             u32::try_from(bytes).unwrap_or(u32::MAX)
         };
-        let requests = |result: &'static str| counter!("query_api_cache_requests_total", "result" => result);
+        let requests =
+            |result: &'static str| counter!("query_api_cache_requests_total", "result" => result);
         let metrics = Metrics {
             hits: requests("hit"),
             misses: requests("miss"),
             outdated: requests("outdated"),
             load_seconds: histogram!("query_api_cache_load_seconds"),
         };
-        Self { answers: Moka::builder().max_capacity(capacity_bytes).weigher(weigh).build(), touches, metrics }
+        Self {
+            answers: Moka::builder()
+                .max_capacity(capacity_bytes)
+                .weigher(weigh)
+                .build(),
+            touches,
+            metrics,
+        }
     }
 
     /// The answer to `key` for one who has seen `seen`; `load` reads it if it is not here. What `load` fails with is
@@ -118,35 +143,72 @@ impl Cache {
         key: &Key,
         seen: Tick,
         load: impl Fn() -> F,
-    ) -> Result<(Arc<Answer>, Origin), Arc<E>>
+    ) -> Result<(Arc<Answer>, Origin), Arc<Failed<E>>>
     where
         E: Send + Sync + 'static,
         F: Future<Output = Result<Vec<u8>, E>>,
     {
-        if let Some(answer) = self.answers.get(key).await {
-            if self.holds(key, &answer) {
+        match self.answers.get(key).await {
+            Some(answer) if self.holds(key, &answer) => {
                 self.metrics.hits.increment(1);
                 return Ok((answer, Origin::Cache));
             }
-            self.metrics.outdated.increment(1);
-            self.drop_answer(key, &answer).await;
-        } else {
-            self.metrics.misses.increment(1);
+            Some(answer) => {
+                self.metrics.outdated.increment(1);
+                Box::pin(self.drop_answer(key, &answer)).await;
+            }
+            None => self.metrics.misses.increment(1),
         }
+        // Boxed, so that the future of a hit, which is nearly all of them, is not as large as that of a load.
+        Box::pin(self.load_for(key, seen, load)).await
+    }
+
+    async fn load_for<E, F>(
+        &self,
+        key: &Key,
+        seen: Tick,
+        load: impl Fn() -> F,
+    ) -> Result<(Arc<Answer>, Origin), Arc<Failed<E>>>
+    where
+        E: Send + Sync + 'static,
+        F: Future<Output = Result<Vec<u8>, E>>,
+    {
         for _ in 0..MAX_SHARED_ATTEMPTS {
-            let entry = self.answers.entry_by_ref(key).or_try_insert_with(self.load(load())).await?;
-            let origin = if entry.is_fresh() { Origin::Load } else { Origin::Cache };
-            let answer = entry.into_value();
-            let holds = self.holds(key, &answer);
-            if !holds {
-                self.drop_answer(key, &answer).await;
-            }
-            // Read after what this asker has seen, it is good enough for him even if it was touched while it was read.
-            if holds || answer.tick >= seen {
-                return Ok((answer, origin));
+            match self.load_shared(key, load()).await {
+                // Begun after what this asker has seen, it is good enough for him even if it was touched meanwhile.
+                Ok((answer, origin)) if answer.tick >= seen || self.holds(key, &answer) => {
+                    return Ok((answer, origin));
+                }
+                Err(failed) if failed.tick >= seen => return Err(failed),
+                // Others began it too early: not finding an order then says nothing of now.
+                Ok(_) | Err(_) => {}
             }
         }
-        Ok((self.load(load()).await.map_err(Arc::new)?, Origin::Load))
+        let answer = self.load(load()).await.map_err(Arc::new)?;
+        Ok((answer, Origin::Load))
+    }
+
+    /// Joins a load of this key that is under way, or begins one. What was touched meanwhile does not stay.
+    async fn load_shared<E>(
+        &self,
+        key: &Key,
+        reading: impl Future<Output = Result<Vec<u8>, E>>,
+    ) -> Result<(Arc<Answer>, Origin), Arc<Failed<E>>>
+    where
+        E: Send + Sync + 'static,
+    {
+        let entry = self.answers.entry_by_ref(key);
+        let entry = entry.or_try_insert_with(self.load(reading)).await?;
+        let origin = if entry.is_fresh() {
+            Origin::Load
+        } else {
+            Origin::Cache
+        };
+        let answer = entry.into_value();
+        if !self.holds(key, &answer) {
+            self.drop_answer(key, &answer).await;
+        }
+        Ok((answer, origin))
     }
 
     /// Keeps an answer that was read after `tick` was noted.
@@ -175,8 +237,14 @@ impl Cache {
     }
 
     pub fn report(&self) {
-        #[expect(clippy::cast_precision_loss, reason = "a gauge takes floats, and sizes stay far below 2⁵³")]
-        let (bytes, entries) = (self.answers.weighted_size() as f64, self.answers.entry_count() as f64);
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a gauge takes floats, and sizes stay far below 2⁵³"
+        )]
+        let (bytes, entries) = (
+            self.answers.weighted_size() as f64,
+            self.answers.entry_count() as f64,
+        );
         gauge!("query_api_cache_bytes").set(bytes);
         gauge!("query_api_cache_entries").set(entries);
     }
@@ -186,10 +254,13 @@ impl Cache {
     }
 
     /// `reading` has not begun: its snapshot is taken after the tick is noted.
-    async fn load<E>(&self, reading: impl Future<Output = Result<Vec<u8>, E>>) -> Result<Arc<Answer>, E> {
+    async fn load<E>(
+        &self,
+        reading: impl Future<Output = Result<Vec<u8>, E>>,
+    ) -> Result<Arc<Answer>, Failed<E>> {
         let tick = self.now();
         let started = Instant::now();
-        let body = reading.await?;
+        let body = reading.await.map_err(|error| Failed { error, tick })?;
         self.metrics.load_seconds.record(started.elapsed());
         Ok(Answer::new(body, tick))
     }
@@ -200,7 +271,10 @@ impl Cache {
             let same = entry.is_some_and(|entry| Arc::ptr_eq(entry.value(), outdated));
             std::future::ready(if same { Op::Remove } else { Op::Nop })
         };
-        self.answers.entry_by_ref(key).and_compute_with(still_there).await;
+        self.answers
+            .entry_by_ref(key)
+            .and_compute_with(still_there)
+            .await;
     }
 }
 

@@ -81,13 +81,23 @@ mod tests {
         for argument in Config::command().get_arguments() {
             let name = argument.get_id();
             assert!(argument.get_help().is_some(), "{name} has no help");
-            assert!(argument.get_env().is_some(), "{name} has no environment variable");
+            assert!(
+                argument.get_env().is_some(),
+                "{name} has no environment variable"
+            );
         }
     }
 
     #[test]
     fn a_bad_database_url_is_refused_without_being_shown() {
-        let config = Config::parse_from(["query-api", "--database-url", "postgres://u:hunter2@[bad"]);
-        assert!(!config.database().unwrap_err().to_string().contains("hunter2"));
+        let config =
+            Config::parse_from(["query-api", "--database-url", "postgres://u:hunter2@[bad"]);
+        assert!(
+            !config
+                .database()
+                .unwrap_err()
+                .to_string()
+                .contains("hunter2")
+        );
     }
 }

@@ -74,7 +74,16 @@ impl Feed {
         freshness: watch::Sender<Freshness>,
     ) -> Self {
         let backoff = Backoff::new(FIRST_RETRY, MAX_RETRY);
-        Self { database, live, touches, cache, freshness, known: None, away_since: None, backoff }
+        Self {
+            database,
+            live,
+            touches,
+            cache,
+            freshness,
+            known: None,
+            away_since: None,
+            backoff,
+        }
     }
 
     /// Follows the database until `stop`; nothing else ends it.
@@ -98,7 +107,11 @@ impl Feed {
     async fn follow(&mut self) -> Result<std::convert::Infallible, FeedError> {
         let mut reader = within(CONNECT_TIMEOUT, ChangeReader::connect(&self.database)).await?;
         let identity = within(LOOK_TIMEOUT, reader.identity()).await?;
-        if self.known.as_ref().is_some_and(|known| known.identity != identity) {
+        if self
+            .known
+            .as_ref()
+            .is_some_and(|known| known.identity != identity)
+        {
             self.forget(&Gap::OtherDatabase);
         }
         let mut interval = tokio::time::interval(INTERVAL);
@@ -125,7 +138,11 @@ impl Feed {
     }
 
     /// Reads everything and answers from that.
-    async fn load(&mut self, reader: &mut ChangeReader, identity: Identity) -> Result<(), FeedError> {
+    async fn load(
+        &mut self,
+        reader: &mut ChangeReader,
+        identity: Identity,
+    ) -> Result<(), FeedError> {
         let started = Instant::now();
         let snapshot = within(LOAD_TIMEOUT, reader.snapshot()).await?;
         let positions = Arc::new(snapshot.positions);
@@ -134,7 +151,11 @@ impl Feed {
         // What was read from the database since the gap may lack what was committed before this snapshot.
         let tick = self.touches.forget();
         self.cache.clear();
-        self.known = Some(Known { identity, positions: Arc::clone(&positions), as_of: snapshot.as_of });
+        self.known = Some(Known {
+            identity,
+            positions: Arc::clone(&positions),
+            as_of: snapshot.as_of,
+        });
         self.publish(Seen::new(tick, snapshot.as_of, positions));
         tracing::info!(
             order.count = summary.order_count,
@@ -149,7 +170,11 @@ impl Feed {
         match look {
             Look::Still { as_of, positions } => {
                 let unchanged = **known == positions;
-                let positions = if unchanged { Arc::clone(known) } else { Arc::new(positions) };
+                let positions = if unchanged {
+                    Arc::clone(known)
+                } else {
+                    Arc::new(positions)
+                };
                 self.seen(self.touches.now(), as_of, positions);
             }
             Look::Moved(advance) => self.advance(advance),
@@ -158,11 +183,24 @@ impl Feed {
     }
 
     fn advance(&mut self, advance: Advance) {
-        let Advance { as_of, positions, user_ids, user_stats, hours, sales, dead_letters } = advance;
-        let mut by_user: HashMap<&str, StatsByCurrency> =
-            user_ids.iter().map(|user_id| (user_id.as_str(), Vec::new())).collect();
+        let Advance {
+            as_of,
+            positions,
+            user_ids,
+            user_stats,
+            hours,
+            sales,
+            dead_letters,
+        } = advance;
+        let mut by_user: HashMap<&str, StatsByCurrency> = user_ids
+            .iter()
+            .map(|user_id| (user_id.as_str(), Vec::new()))
+            .collect();
         for (user_id, currency, stats) in &user_stats {
-            by_user.entry(user_id).or_default().push((*currency, *stats));
+            by_user
+                .entry(user_id)
+                .or_default()
+                .push((*currency, *stats));
         }
         self.live.advance(|analytics| {
             for (user_id, stats) in by_user {
@@ -184,8 +222,11 @@ impl Feed {
     }
 
     fn publish(&self, seen: Seen) {
-        let freshness =
-            Freshness { seen: Some(seen), database: Database::Reachable, totals: Totals::Loaded };
+        let freshness = Freshness {
+            seen: Some(seen),
+            database: Database::Reachable,
+            totals: Totals::Loaded,
+        };
         self.freshness.send_replace(freshness);
     }
 
@@ -194,7 +235,8 @@ impl Feed {
         tracing::warn!(reason = %gap, "what is in memory is dropped and loaded again");
         counter!("query_api_feed_gaps_total").increment(1);
         self.known = None;
-        self.freshness.send_modify(|freshness| freshness.totals = Totals::Loading);
+        self.freshness
+            .send_modify(|freshness| freshness.totals = Totals::Loading);
         self.live.replace(None);
         self.touches.forget();
         self.cache.clear();
@@ -204,21 +246,27 @@ impl Feed {
         if self.away_since.is_none() {
             self.away_since = Some(Instant::now());
             tracing::warn!(%error, "the database is away: answers come from memory and grow older");
-            self.freshness.send_modify(|freshness| freshness.database = Database::Away);
+            self.freshness
+                .send_modify(|freshness| freshness.database = Database::Away);
         }
         self.report();
     }
 
     fn is_back(&mut self) {
         if let Some(since) = self.away_since.take() {
-            tracing::info!(away_ms = since.elapsed().as_millis(), "the database is back");
+            tracing::info!(
+                away_ms = since.elapsed().as_millis(),
+                "the database is back"
+            );
         }
         self.backoff.reset();
     }
 
     fn report(&self) {
         if let Some(known) = &self.known {
-            let age_micros = Timestamp::now().as_micros().saturating_sub(known.as_of.as_micros());
+            let age_micros = Timestamp::now()
+                .as_micros()
+                .saturating_sub(known.as_of.as_micros());
             let age = Duration::from_micros(u64::try_from(age_micros).unwrap_or(0));
             gauge!("query_api_feed_age_seconds").set(age.as_secs_f64());
         }

@@ -22,7 +22,12 @@ pub struct Seen {
 impl Seen {
     #[must_use]
     pub fn new(tick: Tick, as_of: Timestamp, positions: Arc<Positions>) -> Self {
-        Self { tick, as_of, as_of_text: as_of.to_string().into(), positions }
+        Self {
+            tick,
+            as_of,
+            as_of_text: as_of.to_string().into(),
+            positions,
+        }
     }
 }
 
@@ -53,7 +58,11 @@ pub struct Freshness {
 
 impl Default for Freshness {
     fn default() -> Self {
-        Self { seen: None, database: Database::Away, totals: Totals::Loading }
+        Self {
+            seen: None,
+            database: Database::Away,
+            totals: Totals::Loading,
+        }
     }
 }
 

@@ -15,7 +15,11 @@ pub struct Source {
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{} of group {}", self.topic, self.partition, self.group_id)
+        write!(
+            f,
+            "{}/{} of group {}",
+            self.topic, self.partition, self.group_id
+        )
     }
 }
 
@@ -81,7 +85,11 @@ impl Positions {
                 return Err(Gap::WentBack(source.clone()));
             }
             if position.batch_no > after {
-                spans.push(Span { source: source.clone(), after, up_to: position.batch_no });
+                spans.push(Span {
+                    source: source.clone(),
+                    after,
+                    up_to: position.batch_no,
+                });
             }
         }
         Ok(spans)
@@ -103,12 +111,22 @@ mod tests {
     use super::*;
 
     fn source(partition: i32) -> Source {
-        Source { group_id: "tally".into(), topic: "orders".into(), partition: Partition(partition) }
+        Source {
+            group_id: "tally".into(),
+            topic: "orders".into(),
+            partition: Partition(partition),
+        }
     }
 
     fn positions(rows: &[(i32, i64, i64)]) -> Positions {
         let position = |&(partition, batch_no, offset): &(i32, i64, i64)| {
-            (source(partition), Position { batch_no, next_offset: NextOffset(offset) })
+            (
+                source(partition),
+                Position {
+                    batch_no,
+                    next_offset: NextOffset(offset),
+                },
+            )
         };
         rows.iter().map(position).collect()
     }
@@ -118,8 +136,18 @@ mod tests {
         let known = positions(&[(0, 3, 30), (1, 5, 50)]);
         let now = positions(&[(0, 3, 30), (1, 7, 70), (2, 2, 20), (3, 0, 0)]);
         let spans = known.until(&now).unwrap();
-        let expected =
-            [Span { source: source(1), after: 5, up_to: 7 }, Span { source: source(2), after: 0, up_to: 2 }];
+        let expected = [
+            Span {
+                source: source(1),
+                after: 5,
+                up_to: 7,
+            },
+            Span {
+                source: source(2),
+                after: 0,
+                up_to: 2,
+            },
+        ];
         assert_eq!(spans, expected);
         assert_eq!(now.until(&now), Ok(Vec::new()));
     }
@@ -128,19 +156,37 @@ mod tests {
     fn a_position_without_a_batch_may_only_move_forward() {
         let known = positions(&[(0, 3, 30)]);
         assert_eq!(known.until(&positions(&[(0, 3, 31)])), Ok(Vec::new()));
-        assert_eq!(known.until(&positions(&[(0, 3, 29)])), Err(Gap::WentBack(source(0))));
+        assert_eq!(
+            known.until(&positions(&[(0, 3, 29)])),
+            Err(Gap::WentBack(source(0)))
+        );
     }
 
     #[test]
     fn a_batch_that_sets_the_offset_back_is_a_batch_like_any() {
-        let spans = positions(&[(0, 3, 30)]).until(&positions(&[(0, 4, 0)])).unwrap();
-        assert_eq!(spans, [Span { source: source(0), after: 3, up_to: 4 }]);
+        let spans = positions(&[(0, 3, 30)])
+            .until(&positions(&[(0, 4, 0)]))
+            .unwrap();
+        assert_eq!(
+            spans,
+            [Span {
+                source: source(0),
+                after: 3,
+                up_to: 4
+            }]
+        );
     }
 
     #[test]
     fn what_disappears_or_goes_back_is_a_gap() {
         let known = positions(&[(0, 3, 30), (1, 5, 50)]);
-        assert_eq!(known.until(&positions(&[(0, 3, 30)])), Err(Gap::Disappeared(source(1))));
-        assert_eq!(known.until(&positions(&[(0, 2, 30), (1, 5, 50)])), Err(Gap::WentBack(source(0))));
+        assert_eq!(
+            known.until(&positions(&[(0, 3, 30)])),
+            Err(Gap::Disappeared(source(1)))
+        );
+        assert_eq!(
+            known.until(&positions(&[(0, 2, 30), (1, 5, 50)])),
+            Err(Gap::WentBack(source(0)))
+        );
     }
 }

@@ -18,7 +18,22 @@ pub enum Form {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Question {
     Summary,
-    Top { form: Form, currency: Option<Currency>, by: By, limit: u16 },
-    Anomalies { form: Form, currency: Option<Currency>, sigma: Sigma, limit: u16 },
-    Sales { currency: Option<Currency>, grain: Grain, from: Option<Hour>, to: Option<Hour> },
+    Top {
+        form: Form,
+        currency: Option<Currency>,
+        by: By,
+        limit: u16,
+    },
+    Anomalies {
+        form: Form,
+        currency: Option<Currency>,
+        sigma: Sigma,
+        limit: u16,
+    },
+    Sales {
+        currency: Option<Currency>,
+        grain: Grain,
+        from: Option<Hour>,
+        to: Option<Hour>,
+    },
 }

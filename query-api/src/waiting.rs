@@ -48,7 +48,10 @@ impl State {
 impl Waiting {
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        Self { capacity, state: Mutex::default() }
+        Self {
+            capacity,
+            state: Mutex::default(),
+        }
     }
 
     /// Resolves to `Ok` when the order is stored, to an error when the service stops. Dropping it ends the wait.
@@ -67,18 +70,31 @@ impl Waiting {
         if state.count >= self.capacity {
             return Err(TooManyWaiting);
         }
-        state.by_order.entry(order_id.clone()).or_default().push(waiter);
+        state
+            .by_order
+            .entry(order_id.clone())
+            .or_default()
+            .push(waiter);
         state.count += 1;
         state.is_new = true;
         Ok(stored)
     }
 
     /// Wakes those whose order is stored, until `stop`.
-    pub async fn run(&self, repo: &Repo, mut freshness: FreshnessReceiver, stop: CancellationToken) {
+    pub async fn run(
+        &self,
+        repo: &Repo,
+        mut freshness: FreshnessReceiver,
+        stop: CancellationToken,
+    ) {
         let mut looked_at = None;
         let watched = async {
             while freshness.changed().await.is_ok() {
-                let tick = freshness.borrow_and_update().seen.as_ref().map(|seen| seen.tick);
+                let tick = freshness
+                    .borrow_and_update()
+                    .seen
+                    .as_ref()
+                    .map(|seen| seen.tick);
                 self.look(repo, tick, &mut looked_at).await;
             }
         };
@@ -90,7 +106,9 @@ impl Waiting {
     }
 
     async fn look(&self, repo: &Repo, tick: Option<Tick>, looked_at: &mut Option<Tick>) {
-        let Some(order_ids) = self.order_ids(*looked_at != tick) else { return };
+        let Some(order_ids) = self.order_ids(*looked_at != tick) else {
+            return;
+        };
         match repo.existing(&order_ids).await {
             Ok(stored) => {
                 *looked_at = tick;
@@ -151,7 +169,10 @@ mod tests {
     #[tokio::test]
     async fn those_whose_order_is_stored_wake_and_no_other() {
         let waiting = Waiting::new(10);
-        let (first, second) = (waiting.wait_for(&order_id("a")).unwrap(), waiting.wait_for(&order_id("a")).unwrap());
+        let (first, second) = (
+            waiting.wait_for(&order_id("a")).unwrap(),
+            waiting.wait_for(&order_id("a")).unwrap(),
+        );
         let mut other = waiting.wait_for(&order_id("b")).unwrap();
         waiting.wake(&[order_id("a")]);
         assert_eq!((first.await, second.await), (Ok(()), Ok(())));
@@ -174,7 +195,10 @@ mod tests {
         let waiting = Waiting::new(2);
         let first = waiting.wait_for(&order_id("a")).unwrap();
         let _second = waiting.wait_for(&order_id("b")).unwrap();
-        assert_eq!(waiting.wait_for(&order_id("c")).unwrap_err(), TooManyWaiting);
+        assert_eq!(
+            waiting.wait_for(&order_id("c")).unwrap_err(),
+            TooManyWaiting
+        );
         drop(first);
         assert!(waiting.wait_for(&order_id("c")).is_ok());
     }

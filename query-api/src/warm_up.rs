@@ -58,31 +58,54 @@ pub struct WarmUp {
 impl WarmUp {
     /// Waits for the aggregates, fills the cache, and says so; or ends early at `stop`.
     pub async fn run(self, freshness: FreshnessReceiver, stop: CancellationToken) {
-        if stop.run_until_cancelled(self.fill(freshness)).await.is_none() {
+        if stop
+            .run_until_cancelled(self.fill(freshness))
+            .await
+            .is_none()
+        {
             tracing::debug!("stopped before the cache was warm");
         }
     }
 
     async fn fill(&self, mut freshness: FreshnessReceiver) {
-        if freshness.wait_for(|freshness| freshness.seen.is_some()).await.is_err() {
+        if freshness
+            .wait_for(|freshness| freshness.seen.is_some())
+            .await
+            .is_err()
+        {
             return;
         }
         let started = Instant::now();
-        let filled = tokio::time::timeout(TIMEOUT, async { tokio::join!(self.orders(), self.pages()) }).await;
+        let filled =
+            tokio::time::timeout(TIMEOUT, async { tokio::join!(self.orders(), self.pages()) })
+                .await;
         match filled {
             Ok((Ok(()), ())) => {}
-            Ok((Err(error), ())) => tracing::warn!(%error, "not all of the newest orders could be loaded"),
-            Err(_) => tracing::warn!("the warm-up took too long: the rest is loaded when it is asked for"),
+            Ok((Err(error), ())) => {
+                tracing::warn!(%error, "not all of the newest orders could be loaded")
+            }
+            Err(_) => {
+                tracing::warn!("the warm-up took too long: the rest is loaded when it is asked for")
+            }
         }
         self.warmth.0.store(true, Ordering::Release);
         let elapsed_ms = started.elapsed().as_millis();
-        tracing::info!(elapsed_ms, cache.bytes = self.cache.weighted_bytes(), "the cache is warm");
+        tracing::info!(
+            elapsed_ms,
+            cache.bytes = self.cache.weighted_bytes(),
+            "the cache is warm"
+        );
     }
 
     async fn orders(&self) -> Result<(), RepoError> {
         let numbers = self.repo.newest_order_numbers(self.orders.into()).await?;
-        let chunks: Vec<Vec<OrderNo>> = numbers.chunks(ORDERS_AT_ONCE).map(<[OrderNo]>::to_vec).collect();
-        let mut loads = stream::iter(chunks).map(|numbers| self.load_orders(numbers)).buffered(CONCURRENCY);
+        let chunks: Vec<Vec<OrderNo>> = numbers
+            .chunks(ORDERS_AT_ONCE)
+            .map(<[OrderNo]>::to_vec)
+            .collect();
+        let mut loads = stream::iter(chunks)
+            .map(|numbers| self.load_orders(numbers))
+            .buffered(CONCURRENCY);
         let mut bytes = 0;
         while let Some(loaded) = loads.next().await {
             bytes += loaded?;
@@ -104,7 +127,11 @@ impl WarmUp {
             if let Some(order_id) = stored.order.order_id {
                 loaded.push((Key::Order(order_id), json));
             }
-            if bytes < MAX_BYTES_AT_ONCE { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            if bytes < MAX_BYTES_AT_ONCE {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
         };
         self.repo.orders_by_number(&numbers, take).await?;
         for (key, json) in loaded {
@@ -116,7 +143,9 @@ impl WarmUp {
     async fn pages(&self) {
         let most_active = |analytics: &Analytics| analytics.most_active(ACTIVE_USERS);
         let users = self.live.read(most_active).unwrap_or_default();
-        let mut loads = stream::iter(users).map(|user_id| self.load_page(user_id)).buffered(CONCURRENCY);
+        let mut loads = stream::iter(users)
+            .map(|user_id| self.load_page(user_id))
+            .buffered(CONCURRENCY);
         let mut bytes = 0;
         while let Some(loaded) = loads.next().await {
             bytes += loaded;
@@ -128,19 +157,26 @@ impl WarmUp {
 
     /// Returns how many bytes it is; 0 where it could not be loaded.
     async fn load_page(&self, user_id: Arc<str>) -> u64 {
-        let Ok(user_id) = UserId::parse(&user_id) else { return 0 };
-        let key = Key::OrdersOfUser { user_id: user_id.clone(), limit: PAGE_LIMIT };
+        let Ok(user_id) = UserId::parse(&user_id) else {
+            return 0;
+        };
+        let key = Key::OrdersOfUser {
+            user_id: user_id.clone(),
+            limit: PAGE_LIMIT,
+        };
         let load = || async {
             let mut page = OrdersPage::of_user(PAGE_LIMIT);
             let rows = page.rows_to_read();
             let newest = (Timestamp::MAX, OrderNo::MAX);
-            self.repo.orders_of_user(&user_id, newest, rows, |stored| page.take(stored)).await?;
+            self.repo
+                .orders_of_user(&user_id, newest, rows, |stored| page.take(stored))
+                .await?;
             Ok::<_, RepoError>(page.into_json())
         };
         match self.cache.answer(&key, self.cache.now(), load).await {
             Ok((answer, _)) => u64::try_from(answer.body.len()).unwrap_or(u64::MAX),
-            Err(error) => {
-                tracing::debug!(%error, "a user's page could not be loaded");
+            Err(failed) => {
+                tracing::debug!(error = %failed.error, "a user's page could not be loaded");
                 0
             }
         }

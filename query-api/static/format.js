@@ -54,9 +54,9 @@ export function parse(json) {
     typeof value === "number" && context?.source ? new Digits(context.source) : value);
 }
 
-/** A value that no page knows, as JSON; a string as itself. */
+/** A value that no page knows, as JSON; a string as itself, unless there would be nothing to see. */
 export function plain(value) {
-  return typeof value === "string" ? value : print(value);
+  return typeof value === "string" && value !== "" ? value : print(value);
 }
 
 function print(value) {

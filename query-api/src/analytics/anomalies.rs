@@ -83,7 +83,9 @@ impl Candidate<'_> {
     fn order(&self, other: &Self) -> Ordering {
         let by_orders = other.order_count.cmp(&self.order_count);
         let by_amount = || other.total_amount.cmp(&self.total_amount);
-        by_orders.then_with(by_amount).then_with(|| self.user_id.cmp(other.user_id))
+        by_orders
+            .then_with(by_amount)
+            .then_with(|| self.user_id.cmp(other.user_id))
     }
 }
 
@@ -92,21 +94,30 @@ impl Ranking {
     pub(super) fn anomalies(&self, sigma: Sigma, limit: usize) -> Anomalies {
         let least_orders = self.orders.least_above(sigma);
         let least_amount = self.amounts.least_above(sigma);
-        let orders_stand_out = |count: u64| least_orders.is_some_and(|least| i128::from(count) >= least);
-        let amount_stands_out = |total: Total| least_amount.is_some_and(|least| total.units() >= least);
+        let orders_stand_out =
+            |count: u64| least_orders.is_some_and(|least| i128::from(count) >= least);
+        let amount_stands_out =
+            |total: Total| least_amount.is_some_and(|least| total.units() >= least);
 
-        let by_orders = self.by_orders.iter().map(|((count, user_id), &total_amount)| Candidate {
-            user_id,
-            order_count: count.0,
-            total_amount,
-        });
-        let by_amount = self.by_amount.iter().map(|((total, user_id), &order_count)| Candidate {
-            user_id,
-            order_count,
-            total_amount: total.0,
-        });
-        let mut found: Vec<Candidate<'_>> =
-            by_orders.take_while(|user| orders_stand_out(user.order_count)).collect();
+        let by_orders = self
+            .by_orders
+            .iter()
+            .map(|((count, user_id), &total_amount)| Candidate {
+                user_id,
+                order_count: count.0,
+                total_amount,
+            });
+        let by_amount = self
+            .by_amount
+            .iter()
+            .map(|((total, user_id), &order_count)| Candidate {
+                user_id,
+                order_count,
+                total_amount: total.0,
+            });
+        let mut found: Vec<Candidate<'_>> = by_orders
+            .take_while(|user| orders_stand_out(user.order_count))
+            .collect();
         let rich = by_amount.take_while(|user| amount_stands_out(user.total_amount));
         found.extend(rich.filter(|user| !orders_stand_out(user.order_count)));
 
@@ -119,7 +130,10 @@ impl Ranking {
             order_anomaly: orders_stand_out(user.order_count),
             spending_anomaly: amount_stands_out(user.total_amount),
         });
-        Anomalies { count, users: users.collect() }
+        Anomalies {
+            count,
+            users: users.collect(),
+        }
     }
 }
 

@@ -23,7 +23,11 @@ impl Hour {
     #[must_use]
     pub fn at_or_after(instant: Timestamp) -> Self {
         let hour = Self::of(instant);
-        if hour.start() == Some(instant) { hour } else { hour.next() }
+        if hour.start() == Some(instant) {
+            hour
+        } else {
+            hour.next()
+        }
     }
 
     #[must_use]
@@ -34,12 +38,16 @@ impl Hour {
     /// Where it begins; `None` in the year 10000, to which an exclusive end may reach.
     #[must_use]
     pub fn start(self) -> Option<Timestamp> {
-        self.0.checked_mul(MICROS_PER_HOUR).and_then(Timestamp::from_micros)
+        self.0
+            .checked_mul(MICROS_PER_HOUR)
+            .and_then(Timestamp::from_micros)
     }
 
     fn date(self) -> NaiveDate {
         let instant = DateTime::<Utc>::from_timestamp(self.0 * SECONDS_PER_HOUR, 0);
-        instant.expect("hours come from timestamps and lie between the years 1970 and 10000").date_naive()
+        instant
+            .expect("hours come from timestamps and lie between the years 1970 and 10000")
+            .date_naive()
     }
 
     fn midnight(date: NaiveDate) -> Self {
@@ -131,7 +139,11 @@ mod tests {
             (Grain::Year, "2024-01-01T00:00:00Z", "2025-01-01T00:00:00Z"),
         ] {
             assert_eq!(grain.first_hour(instant), hour(first), "{grain:?}");
-            assert_eq!(grain.next(grain.first_hour(instant)), hour(next), "{grain:?}");
+            assert_eq!(
+                grain.next(grain.first_hour(instant)),
+                hour(next),
+                "{grain:?}"
+            );
             assert_eq!(grain.earlier(hour(next), 1), hour(first), "{grain:?}");
         }
     }
@@ -143,13 +155,22 @@ mod tests {
             let after = grain.next(grain.first_hour(last));
             assert_eq!(after.start(), None);
             assert_eq!(grain.first_hour(Hour(0)), Hour(0));
-            assert_eq!(grain.earlier(grain.first_hour(hour("1971-01-01T00:00:00Z")), 1_000_000), Hour(0));
+            assert_eq!(
+                grain.earlier(grain.first_hour(hour("1971-01-01T00:00:00Z")), 1_000_000),
+                Hour(0)
+            );
         }
     }
 
     #[test]
     fn an_instant_within_an_hour_reaches_to_the_next() {
-        assert_eq!(Hour::at_or_after(Timestamp::parse("2026-01-01T00:00:00Z").unwrap()), hour("2026-01-01T00:00:00Z"));
-        assert_eq!(Hour::at_or_after(Timestamp::parse("2026-01-01T00:00:00.000001Z").unwrap()), hour("2026-01-01T01:00:00Z"));
+        assert_eq!(
+            Hour::at_or_after(Timestamp::parse("2026-01-01T00:00:00Z").unwrap()),
+            hour("2026-01-01T00:00:00Z")
+        );
+        assert_eq!(
+            Hour::at_or_after(Timestamp::parse("2026-01-01T00:00:00.000001Z").unwrap()),
+            hour("2026-01-01T01:00:00Z")
+        );
     }
 }

@@ -26,7 +26,12 @@ impl Live {
 
     /// Changes the state, unseen by readers until it is done. Nothing happens while there is none.
     pub fn advance(&self, change: impl FnOnce(&mut Analytics)) {
-        if let Some(analytics) = self.0.write().unwrap_or_else(PoisonError::into_inner).as_mut() {
+        if let Some(analytics) = self
+            .0
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_mut()
+        {
             change(analytics);
         }
     }

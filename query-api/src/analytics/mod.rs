@@ -83,13 +83,19 @@ impl Analytics {
     /// The first `limit` users of a ranking. Equal ones are in order of their ids, so that the answer is always the same.
     #[must_use]
     pub fn top(&self, currency: Currency, by: By, limit: usize) -> Vec<Ranked> {
-        self.rankings.get(&currency).map(|ranking| ranking.top(by, limit)).unwrap_or_default()
+        self.rankings
+            .get(&currency)
+            .map(|ranking| ranking.top(by, limit))
+            .unwrap_or_default()
     }
 
     /// Users far above the others in a currency, most orders first; at most `limit` of them, and how many there are.
     #[must_use]
     pub fn anomalies(&self, currency: Currency, sigma: Sigma, limit: usize) -> Anomalies {
-        self.rankings.get(&currency).map(|ranking| ranking.anomalies(sigma, limit)).unwrap_or_default()
+        self.rankings
+            .get(&currency)
+            .map(|ranking| ranking.anomalies(sigma, limit))
+            .unwrap_or_default()
     }
 
     #[must_use]
@@ -99,7 +105,10 @@ impl Analytics {
 
     #[must_use]
     pub fn summary(&self) -> Summary {
-        let currencies = self.rankings.iter().map(|(&currency, ranking)| ranking.summary(currency));
+        let currencies = self
+            .rankings
+            .iter()
+            .map(|(&currency, ranking)| ranking.summary(currency));
         let currencies: Vec<_> = currencies.collect();
         Summary {
             order_count: currencies.iter().map(|summary| summary.order_count).sum(),
@@ -117,18 +126,32 @@ impl Analytics {
         if self.rankings.contains_key(&default) {
             return default;
         }
-        let most = self.rankings.iter().rev().max_by_key(|(_, ranking)| ranking.order_count());
+        let most = self
+            .rankings
+            .iter()
+            .rev()
+            .max_by_key(|(_, ranking)| ranking.order_count());
         most.map_or(default, |(&currency, _)| currency)
     }
 
     /// The ids of the users with the most orders in any one currency, at most `limit`; none twice.
     #[must_use]
     pub fn most_active(&self, limit: usize) -> Vec<Arc<str>> {
-        let tops = self.rankings.values().flat_map(|ranking| ranking.top(By::Orders, limit));
+        let tops = self
+            .rankings
+            .values()
+            .flat_map(|ranking| ranking.top(By::Orders, limit));
         let mut users: Vec<Ranked> = tops.collect();
-        users.sort_unstable_by(|a, b| b.order_count.cmp(&a.order_count).then_with(|| a.user_id.cmp(&b.user_id)));
+        users.sort_unstable_by(|a, b| {
+            b.order_count
+                .cmp(&a.order_count)
+                .then_with(|| a.user_id.cmp(&b.user_id))
+        });
         let mut seen = std::collections::HashSet::new();
-        let distinct = users.into_iter().map(|user| user.user_id).filter(|id| seen.insert(Arc::clone(id)));
+        let distinct = users
+            .into_iter()
+            .map(|user| user.user_id)
+            .filter(|id| seen.insert(Arc::clone(id)));
         distinct.take(limit).collect()
     }
 
@@ -145,7 +168,10 @@ impl Analytics {
             }
         }
         for (currency, stats) in &now {
-            self.rankings.entry(*currency).or_default().insert(&key, stats);
+            self.rankings
+                .entry(*currency)
+                .or_default()
+                .insert(&key, stats);
         }
         let (before, latest) = (latest_order(&before), latest_order(&now));
         if !now.is_empty() {
@@ -157,7 +183,11 @@ impl Analytics {
     }
 
     /// Puts `now` in the place of all sales of these hours, in every currency.
-    pub fn replace_hours(&mut self, hours: &[Hour], now: impl IntoIterator<Item = (Hour, Currency, SalesRow)>) {
+    pub fn replace_hours(
+        &mut self,
+        hours: &[Hour],
+        now: impl IntoIterator<Item = (Hour, Currency, SalesRow)>,
+    ) {
         self.sales.replace(hours, now);
     }
 
@@ -194,9 +224,9 @@ impl AnalyticsBuilder {
             known.push((currency, stats));
             return;
         }
-        let mut first = Vec::with_capacity(1);
-        first.push((currency, stats));
-        self.users.insert(Arc::from(user_id), first);
+        // `vec!` takes room for exactly one: most users order in one currency.
+        self.users
+            .insert(Arc::from(user_id), vec![(currency, stats)]);
     }
 
     pub fn hour(&mut self, hour: Hour, currency: Currency, row: SalesRow) {
@@ -210,14 +240,25 @@ impl AnalyticsBuilder {
         for (user_id, stats) in &mut self.users {
             stats.sort_unstable_by_key(|(currency, _)| *currency);
             for (currency, stats) in stats {
-                by_currency.entry(*currency).or_default().push((Arc::clone(user_id), *stats));
+                by_currency
+                    .entry(*currency)
+                    .or_default()
+                    .push((Arc::clone(user_id), *stats));
             }
         }
-        let rankings = by_currency.into_iter().map(|(currency, users)| (currency, Ranking::of(users)));
+        let rankings = by_currency
+            .into_iter()
+            .map(|(currency, users)| (currency, Ranking::of(users)));
         let rankings = rankings.collect();
         let last_order_at = self.users.values().filter_map(latest_order).max();
         let mut sales = Sales::default();
         sales.replace(&[], self.sales);
-        Analytics { users: self.users, rankings, sales, dead_letter_count, last_order_at }
+        Analytics {
+            users: self.users,
+            rankings,
+            sales,
+            dead_letter_count,
+            last_order_at,
+        }
     }
 }

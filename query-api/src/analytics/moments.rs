@@ -51,7 +51,8 @@ impl Moments {
         let right = BigUint::from(p).pow(2) * &n * spread;
         let left_factor = BigUint::from(self.count - 1) * BigUint::from(q).pow(2);
         let least_d = (right / left_factor).sqrt() + 1_u32;
-        let least = (BigInt::from(least_d) + BigInt::from(self.sum) + BigInt::from(self.count - 1)) / BigInt::from(n);
+        let least = (BigInt::from(least_d) + BigInt::from(self.sum) + BigInt::from(self.count - 1))
+            / BigInt::from(n);
         i128::try_from(least).ok()
     }
 }

@@ -45,25 +45,42 @@ impl Ranking {
             orders.add(i128::from(stats.order_count));
         }
         let amount = |(user, stats): &(Arc<str>, UserStats)| {
-            ((Reverse(stats.total_amount), Arc::clone(user)), stats.order_count)
+            (
+                (Reverse(stats.total_amount), Arc::clone(user)),
+                stats.order_count,
+            )
         };
         let by_amount = users.iter().map(amount).collect();
-        let count =
-            |(user, stats): (Arc<str>, UserStats)| ((Reverse(stats.order_count), user), stats.total_amount);
+        let count = |(user, stats): (Arc<str>, UserStats)| {
+            ((Reverse(stats.order_count), user), stats.total_amount)
+        };
         let by_orders = users.into_iter().map(count).collect();
-        Self { by_amount, by_orders, amounts, orders }
+        Self {
+            by_amount,
+            by_orders,
+            amounts,
+            orders,
+        }
     }
 
     pub(super) fn insert(&mut self, user: &Arc<str>, stats: &UserStats) {
-        self.by_amount.insert((Reverse(stats.total_amount), Arc::clone(user)), stats.order_count);
-        self.by_orders.insert((Reverse(stats.order_count), Arc::clone(user)), stats.total_amount);
+        self.by_amount.insert(
+            (Reverse(stats.total_amount), Arc::clone(user)),
+            stats.order_count,
+        );
+        self.by_orders.insert(
+            (Reverse(stats.order_count), Arc::clone(user)),
+            stats.total_amount,
+        );
         self.amounts.add(stats.total_amount.units());
         self.orders.add(i128::from(stats.order_count));
     }
 
     pub(super) fn remove(&mut self, user: &Arc<str>, stats: &UserStats) {
-        self.by_amount.remove(&(Reverse(stats.total_amount), Arc::clone(user)));
-        self.by_orders.remove(&(Reverse(stats.order_count), Arc::clone(user)));
+        self.by_amount
+            .remove(&(Reverse(stats.total_amount), Arc::clone(user)));
+        self.by_orders
+            .remove(&(Reverse(stats.order_count), Arc::clone(user)));
         self.amounts.remove(stats.total_amount.units());
         self.orders.remove(i128::from(stats.order_count));
     }
@@ -80,11 +97,15 @@ impl Ranking {
         match by {
             By::Amount => {
                 let users = self.by_amount.iter().take(limit);
-                users.map(|((total, user), &count)| ranked(user, count, total.0)).collect()
+                users
+                    .map(|((total, user), &count)| ranked(user, count, total.0))
+                    .collect()
             }
             By::Orders => {
                 let users = self.by_orders.iter().take(limit);
-                users.map(|((count, user), &total)| ranked(user, count.0, total)).collect()
+                users
+                    .map(|((count, user), &total)| ranked(user, count.0, total))
+                    .collect()
             }
         }
     }
@@ -100,5 +121,9 @@ impl Ranking {
 }
 
 pub(super) fn ranked(user_id: &Arc<str>, order_count: u64, total_amount: Total) -> Ranked {
-    Ranked { user_id: Arc::clone(user_id), order_count, total_amount }
+    Ranked {
+        user_id: Arc::clone(user_id),
+        order_count,
+        total_amount,
+    }
 }

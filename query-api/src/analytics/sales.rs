@@ -48,14 +48,21 @@ pub struct Sales {
 
 impl Sales {
     /// Puts `now` in the place of everything known of these hours.
-    pub(super) fn replace(&mut self, hours: &[Hour], now: impl IntoIterator<Item = (Hour, Currency, SalesRow)>) {
+    pub(super) fn replace(
+        &mut self,
+        hours: &[Hour],
+        now: impl IntoIterator<Item = (Hour, Currency, SalesRow)>,
+    ) {
         for sales in self.by_currency.values_mut() {
             for hour in hours {
                 sales.remove(hour);
             }
         }
         for (hour, currency, row) in now {
-            self.by_currency.entry(currency).or_default().insert(hour, row);
+            self.by_currency
+                .entry(currency)
+                .or_default()
+                .insert(hour, row);
         }
         self.by_currency.retain(|_, sales| !sales.is_empty());
     }
@@ -74,17 +81,29 @@ impl Sales {
     ) -> Result<Series, TooManyBuckets> {
         let none = BTreeMap::new();
         let sales = self.by_currency.get(&currency).unwrap_or(&none);
-        let end = to.or_else(|| sales.last_key_value().map(|(hour, _)| grain.next(grain.first_hour(*hour))));
+        let end = to.or_else(|| {
+            sales
+                .last_key_value()
+                .map(|(hour, _)| grain.next(grain.first_hour(*hour)))
+        });
         let start = match from {
             Some(from) => Some(from),
             None => end.and_then(|end| first_within(sales, grain, end)),
         };
         let (Some(start), Some(end)) = (start, end) else {
-            return Ok(Series { from: start, to: end, buckets: Vec::new() });
+            return Ok(Series {
+                from: start,
+                to: end,
+                buckets: Vec::new(),
+            });
         };
         let mut buckets = empty_buckets(grain, start, end)?;
         fill(&mut buckets, sales, start, end);
-        Ok(Series { from: Some(start), to: Some(end), buckets })
+        Ok(Series {
+            from: Some(start),
+            to: Some(end),
+            buckets,
+        })
     }
 }
 
@@ -93,11 +112,19 @@ fn first_within(sales: &BTreeMap<Hour, SalesRow>, grain: Grain, end: Hour) -> Op
     let (first, _) = sales.range(..end).next()?;
     // The last bucket may be cut by `end`, and counts.
     let last = grain.first_hour(end);
-    let whole = if last == end { MAX_BUCKETS } else { MAX_BUCKETS - 1 };
+    let whole = if last == end {
+        MAX_BUCKETS
+    } else {
+        MAX_BUCKETS - 1
+    };
     Some(grain.first_hour(*first).max(grain.earlier(last, whole)))
 }
 
-fn empty_buckets(grain: Grain, start: Hour, end: Hour) -> Result<Vec<(Hour, SalesRow)>, TooManyBuckets> {
+fn empty_buckets(
+    grain: Grain,
+    start: Hour,
+    end: Hour,
+) -> Result<Vec<(Hour, SalesRow)>, TooManyBuckets> {
     let mut buckets = Vec::new();
     let mut first = grain.first_hour(start);
     while first < end && start < end {
@@ -111,7 +138,12 @@ fn empty_buckets(grain: Grain, start: Hour, end: Hour) -> Result<Vec<(Hour, Sale
 }
 
 /// Adds each hour to the bucket that holds it; both are in order of time.
-fn fill(buckets: &mut [(Hour, SalesRow)], sales: &BTreeMap<Hour, SalesRow>, start: Hour, end: Hour) {
+fn fill(
+    buckets: &mut [(Hour, SalesRow)],
+    sales: &BTreeMap<Hour, SalesRow>,
+    start: Hour,
+    end: Hour,
+) {
     if start >= end {
         return;
     }

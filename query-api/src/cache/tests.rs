@@ -9,11 +9,17 @@ const CAPACITY: u64 = 1 << 20;
 
 fn cache() -> (Arc<Cache>, Arc<Touches>) {
     let touches = Arc::new(Touches::default());
-    (Arc::new(Cache::new(CAPACITY, Arc::clone(&touches))), touches)
+    (
+        Arc::new(Cache::new(CAPACITY, Arc::clone(&touches))),
+        touches,
+    )
 }
 
 fn orders_of(user_id: &str) -> Key {
-    Key::OrdersOfUser { user_id: UserId::parse(user_id).unwrap(), limit: 50 }
+    Key::OrdersOfUser {
+        user_id: UserId::parse(user_id).unwrap(),
+        limit: 50,
+    }
 }
 
 fn order(order_id: &str) -> Key {
@@ -42,9 +48,15 @@ async fn an_order_outlives_every_touch_but_not_a_gap() {
     let (cache, touches) = cache();
     assert_eq!(ask(&cache, &order("o"), "1").await.1, Origin::Load);
     touches.mark(["a"]);
-    assert_eq!(ask(&cache, &order("o"), "2").await, ("1".into(), Origin::Cache));
+    assert_eq!(
+        ask(&cache, &order("o"), "2").await,
+        ("1".into(), Origin::Cache)
+    );
     touches.forget();
-    assert_eq!(ask(&cache, &order("o"), "3").await, ("3".into(), Origin::Load));
+    assert_eq!(
+        ask(&cache, &order("o"), "3").await,
+        ("3".into(), Origin::Load)
+    );
 }
 
 #[tokio::test]
@@ -60,7 +72,11 @@ async fn many_who_miss_at_once_load_once() {
                     gate.notified().await;
                     Ok::<_, ()>(b"1".to_vec())
                 };
-                cache.answer(&orders_of("a"), cache.now(), load).await.unwrap().1
+                cache
+                    .answer(&orders_of("a"), cache.now(), load)
+                    .await
+                    .unwrap()
+                    .1
             })
         })
         .collect();
@@ -83,8 +99,12 @@ async fn a_load_that_read_before_a_change_plants_nothing() {
     let (read, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let before = cache.now();
     let slow = {
-        let (cache, stored, read, go_on) =
-            (Arc::clone(&cache), Arc::clone(&stored), Arc::clone(&read), Arc::clone(&go_on));
+        let (cache, stored, read, go_on) = (
+            Arc::clone(&cache),
+            Arc::clone(&stored),
+            Arc::clone(&read),
+            Arc::clone(&go_on),
+        );
         tokio::spawn(async move {
             let load = || async {
                 let value = *stored.lock().unwrap();
@@ -92,7 +112,13 @@ async fn a_load_that_read_before_a_change_plants_nothing() {
                 go_on.notified().await;
                 Ok::<_, ()>(value.as_bytes().to_vec())
             };
-            cache.answer(&orders_of("a"), before, load).await.unwrap().0.body.clone()
+            cache
+                .answer(&orders_of("a"), before, load)
+                .await
+                .unwrap()
+                .0
+                .body
+                .clone()
         })
     };
     read.notified().await;
@@ -105,9 +131,16 @@ async fn a_load_that_read_before_a_change_plants_nothing() {
     };
     tokio::task::yield_now().await;
     go_on.notify_one();
-    assert_eq!(slow.await.unwrap(), "old", "who began before the change may see what was before it");
+    assert_eq!(
+        slow.await.unwrap(),
+        "old",
+        "who began before the change may see what was before it"
+    );
     assert_eq!(late.await.unwrap(), "new");
-    assert_eq!(ask(&cache, &orders_of("a"), "never loaded").await, ("new".into(), Origin::Cache));
+    assert_eq!(
+        ask(&cache, &orders_of("a"), "never loaded").await,
+        ("new".into(), Origin::Cache)
+    );
 }
 
 #[tokio::test]
@@ -116,7 +149,9 @@ async fn a_warm_up_that_read_before_a_change_plants_nothing() {
     let noted = cache.now();
     touches.mark(["a"]);
     cache.keep(orders_of("a"), b"old".to_vec(), noted).await;
-    cache.keep(orders_of("b"), b"untouched".to_vec(), noted).await;
+    cache
+        .keep(orders_of("b"), b"untouched".to_vec(), noted)
+        .await;
     assert_eq!(ask(&cache, &orders_of("a"), "new").await.0, "new");
     assert_eq!(ask(&cache, &orders_of("b"), "new").await.0, "untouched");
 }
@@ -129,26 +164,79 @@ async fn who_keeps_meeting_changes_is_answered_all_the_same() {
             touches.mark(["a"]);
             Ok::<_, ()>(turn.to_string().into_bytes())
         };
-        let (answer, origin) = cache.answer(&orders_of("a"), cache.now(), load).await.unwrap();
-        assert_eq!((answer.body.as_ref(), origin), (turn.to_string().as_bytes(), Origin::Load));
+        let (answer, origin) = cache
+            .answer(&orders_of("a"), cache.now(), load)
+            .await
+            .unwrap();
+        assert_eq!(
+            (answer.body.as_ref(), origin),
+            (turn.to_string().as_bytes(), Origin::Load)
+        );
     }
 }
 
 #[tokio::test]
 async fn what_is_not_found_is_asked_again() {
     let (cache, _) = cache();
-    let unknown = cache.answer(&order("o"), cache.now(), || async { Err::<Vec<u8>, _>("unknown") }).await;
-    assert_eq!(*unknown.unwrap_err(), "unknown");
-    assert_eq!(ask(&cache, &order("o"), "here").await, ("here".into(), Origin::Load));
+    let unknown = cache
+        .answer(&order("o"), cache.now(), || async {
+            Err::<Vec<u8>, _>("unknown")
+        })
+        .await;
+    assert_eq!(unknown.unwrap_err().error, "unknown");
+    assert_eq!(
+        ask(&cache, &order("o"), "here").await,
+        ("here".into(), Origin::Load)
+    );
 }
 
 #[tokio::test]
 async fn the_cache_stays_within_its_bytes() {
     let (cache, _) = cache();
     for number in 0..5_000 {
-        cache.keep(order(&format!("o{number}")), vec![b'x'; 2_000], cache.now()).await;
+        cache
+            .keep(order(&format!("o{number}")), vec![b'x'; 2_000], cache.now())
+            .await;
     }
     cache.answers.run_pending_tasks().await;
     let bytes = cache.weighted_bytes();
     assert!(bytes <= CAPACITY && bytes > CAPACITY / 2, "{bytes}");
+}
+
+/// Not to be there is an answer too, and may be as old.
+#[tokio::test]
+async fn who_has_seen_a_change_is_not_told_that_there_was_nothing_before_it() {
+    let (cache, touches) = cache();
+    let (read, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let before = cache.now();
+    let early = {
+        let (cache, read, go_on) = (Arc::clone(&cache), Arc::clone(&read), Arc::clone(&go_on));
+        tokio::spawn(async move {
+            let load = || async {
+                read.notify_one();
+                go_on.notified().await;
+                Err::<Vec<u8>, _>("unknown")
+            };
+            cache.answer(&order("o"), before, load).await.is_err()
+        })
+    };
+    read.notified().await;
+    let seen = touches.mark(["a"]);
+    let late = {
+        let cache = Arc::clone(&cache);
+        tokio::spawn(async move {
+            let load = || async { Ok::<_, &str>(b"here".to_vec()) };
+            cache
+                .answer(&order("o"), seen, load)
+                .await
+                .unwrap()
+                .0
+                .body
+                .clone()
+        })
+    };
+    tokio::task::yield_now().await;
+    go_on.notify_one();
+    assert!(early.await.unwrap());
+    assert_eq!(late.await.unwrap(), "here");
 }

@@ -31,7 +31,9 @@ impl LoadError {
     /// Shared by all who waited for the load, hence by reference.
     pub(super) fn to_http(&self) -> HttpError {
         match self {
-            Self::UnknownOrder => HttpError::NotFound { detail: self.to_string() },
+            Self::UnknownOrder => HttpError::NotFound {
+                detail: self.to_string(),
+            },
             Self::Away => unavailable("not in memory, and the database cannot be reached"),
             Self::Repo(error @ (RepoError::Unavailable(_) | RepoError::Silent(_))) => {
                 // The feed reports once that the database is away; each request that met it need not.
@@ -56,7 +58,11 @@ pub(super) fn data_source(origin: Origin) -> &'static str {
 }
 
 /// The answer with its entity tag; 304 where the client has it.
-pub(super) fn tagged(request: &HttpRequest, answer: &Answer, source: Option<&'static str>) -> HttpResponse {
+pub(super) fn tagged(
+    request: &HttpRequest,
+    answer: &Answer,
+    source: Option<&'static str>,
+) -> HttpResponse {
     let mut response = if matches_tag(request, &answer.etag) {
         HttpResponse::NotModified()
     } else {
@@ -72,7 +78,9 @@ pub(super) fn tagged(request: &HttpRequest, answer: &Answer, source: Option<&'st
     if matches_tag(request, &answer.etag) {
         return response.finish();
     }
-    response.content_type(header::ContentType::json()).body(answer.body.clone())
+    response
+        .content_type(header::ContentType::json())
+        .body(answer.body.clone())
 }
 
 /// An answer that is not worth a tag.
@@ -82,16 +90,19 @@ pub(super) fn untagged(body: impl Into<Bytes>, source: Option<&'static str>) -> 
     if let Some(source) = source {
         response.insert_header((X_DATA_SOURCE, HeaderValue::from_static(source)));
     }
-    response.content_type(header::ContentType::json()).body(body.into())
+    response
+        .content_type(header::ContentType::json())
+        .body(body.into())
 }
 
 /// RFC 9110: a list of tags or `*`, compared weakly.
 pub(super) fn matches_tag(request: &HttpRequest, etag: &[u8]) -> bool {
     let sent = request.headers().get_all(header::IF_NONE_MATCH);
-    sent.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).any(|tag| {
-        let tag = tag.trim_ascii();
-        tag == b"*" || tag.strip_prefix(b"W/").unwrap_or(tag) == etag
-    })
+    sent.flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .any(|tag| {
+            let tag = tag.trim_ascii();
+            tag == b"*" || tag.strip_prefix(b"W/").unwrap_or(tag) == etag
+        })
 }
 
 #[cfg(test)]
@@ -102,13 +113,20 @@ mod tests {
 
     #[test]
     fn a_tag_is_found_in_a_list_and_weak_ones_count() {
-        let request = |value: &str| TestRequest::get().insert_header((header::IF_NONE_MATCH, value)).to_http_request();
+        let request = |value: &str| {
+            TestRequest::get()
+                .insert_header((header::IF_NONE_MATCH, value))
+                .to_http_request()
+        };
         for value in ["\"a\"", "W/\"a\"", "\"b\", \"a\"", "*"] {
             assert!(matches_tag(&request(value), b"\"a\""), "{value}");
         }
         for value in ["\"b\"", "a", "\"A\"", ""] {
             assert!(!matches_tag(&request(value), b"\"a\""), "{value}");
         }
-        assert!(!matches_tag(&TestRequest::get().to_http_request(), b"\"a\""));
+        assert!(!matches_tag(
+            &TestRequest::get().to_http_request(),
+            b"\"a\""
+        ));
     }
 }

@@ -20,7 +20,10 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 }
 
 /// In all currencies, unless one is asked for.
-async fn total_orders(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, HttpError> {
+async fn total_orders(
+    request: HttpRequest,
+    state: web::Data<State>,
+) -> Result<HttpResponse, HttpError> {
     let mut parameters = Parameters::of(&request);
     let (user_id, currency) = (parameters.user_id(), parameters.currency());
     let user_id = parameters.require("user_id", user_id)?;
@@ -30,29 +33,47 @@ async fn total_orders(request: HttpRequest, state: web::Data<State>) -> Result<H
         asked.map(|(_, stats)| stats.order_count).sum()
     });
     let order_count = counted.map_err(|error| unavailable(&error.to_string()))?;
-    Ok(untagged(views::total_orders(&user_id, currency, order_count), None))
+    Ok(untagged(
+        views::total_orders(&user_id, currency, order_count),
+        None,
+    ))
 }
 
-async fn total_spendings(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, HttpError> {
+async fn total_spendings(
+    request: HttpRequest,
+    state: web::Data<State>,
+) -> Result<HttpResponse, HttpError> {
     let mut parameters = Parameters::of(&request);
     let (user_id, currency) = (parameters.user_id(), parameters.currency());
     let user_id = parameters.require("user_id", user_id)?;
     let summed = state.live.read(|analytics| {
         let currency = currency.unwrap_or_else(|| analytics.currency_or(state.default_currency));
         let stats = analytics.user(user_id.as_str()).into_iter().flatten();
-        let spent: Total = stats.filter(|(of, _)| *of == currency).map(|(_, stats)| stats.total_amount).sum();
+        let spent: Total = stats
+            .filter(|(of, _)| *of == currency)
+            .map(|(_, stats)| stats.total_amount)
+            .sum();
         (currency, spent)
     });
     let (currency, spent) = summed.map_err(|error| unavailable(&error.to_string()))?;
-    Ok(untagged(views::total_spendings(&user_id, currency, spent), None))
+    Ok(untagged(
+        views::total_spendings(&user_id, currency, spent),
+        None,
+    ))
 }
 
-async fn top_users(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, HttpError> {
+async fn top_users(
+    request: HttpRequest,
+    state: web::Data<State>,
+) -> Result<HttpResponse, HttpError> {
     let question = read_top(&request, Form::Compatible)?;
     totals::answer(&request, &state, question).await
 }
 
-async fn anomalies(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, HttpError> {
+async fn anomalies(
+    request: HttpRequest,
+    state: web::Data<State>,
+) -> Result<HttpResponse, HttpError> {
     let question = read_anomalies(&request, Form::Compatible)?;
     totals::answer(&request, &state, question).await
 }

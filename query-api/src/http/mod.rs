@@ -26,8 +26,8 @@ use crate::analytics::Live;
 use crate::cache::Cache;
 use crate::freshness::{Database, Freshness, FreshnessReceiver, Seen, Totals};
 use crate::repo::Repo;
-use crate::warm_up::Warmth;
 use crate::waiting::Waiting;
+use crate::warm_up::Warmth;
 
 const X_AS_OF: HeaderName = HeaderName::from_static("x-as-of");
 /// When to ask again for what cannot be answered now.
@@ -47,7 +47,11 @@ pub struct State {
 impl State {
     /// How far the feed has seen: to be asked before anything that an answer is made from.
     fn seen(&self) -> Result<Seen, HttpError> {
-        self.freshness.borrow().seen.clone().ok_or_else(|| unavailable("the totals are being loaded"))
+        self.freshness
+            .borrow()
+            .seen
+            .clone()
+            .ok_or_else(|| unavailable("the totals are being loaded"))
     }
 
     /// Whether a load is worth an attempt: while the feed cannot reach the database, nobody waits for a connection.
@@ -59,14 +63,19 @@ impl State {
     #[must_use]
     pub fn health(&self) -> Health {
         let freshness = self.freshness.borrow().clone();
-        Health { readiness: readiness(&freshness, &self.warmth), details: details(&freshness) }
+        Health {
+            readiness: readiness(&freshness, &self.warmth),
+            details: details(&freshness),
+        }
     }
 }
 
 fn readiness(freshness: &Freshness, warmth: &Warmth) -> Readiness {
     let not_ready = |reason: &str| Readiness::NotReady(reason.into());
     match (&freshness.seen, freshness.totals, freshness.database) {
-        (None, _, Database::Away) => not_ready("the database cannot be reached, or has not been migrated"),
+        (None, _, Database::Away) => {
+            not_ready("the database cannot be reached, or has not been migrated")
+        }
         (None, _, _) | (_, Totals::Loading, _) => not_ready("the totals are being loaded"),
         // A database that is away is no reason to send readers elsewhere: answers from memory go on.
         (Some(_), Totals::Loaded, _) if warmth.is_warm() => Readiness::Ready,
@@ -84,7 +93,8 @@ fn details(freshness: &Freshness) -> Map<String, Value> {
             .get(&name)
             .is_some_and(|known| known["next_offset"].as_i64() >= Some(position.next_offset.0));
         if !is_behind {
-            let position = json!({"next_offset": position.next_offset, "batch_no": position.batch_no});
+            let position =
+                json!({"next_offset": position.next_offset, "batch_no": position.batch_no});
             positions.insert(name, position);
         }
     }
@@ -93,7 +103,10 @@ fn details(freshness: &Freshness) -> Map<String, Value> {
         Database::Away => "away",
     };
     let mut details = Map::new();
-    details.insert("as_of".into(), json!(freshness.seen.as_ref().map(|seen| seen.as_of)));
+    details.insert(
+        "as_of".into(),
+        json!(freshness.seen.as_ref().map(|seen| seen.as_of)),
+    );
     details.insert("database".into(), database.into());
     details.insert("positions".into(), positions.into());
     details
@@ -131,5 +144,9 @@ async fn as_of(
 }
 
 fn unavailable(detail: &str) -> HttpError {
-    HttpError::Unavailable { detail: detail.into(), retry_after: RETRY_AFTER, order_id: None }
+    HttpError::Unavailable {
+        detail: detail.into(),
+        retry_after: RETRY_AFTER,
+        order_id: None,
+    }
 }

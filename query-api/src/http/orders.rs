@@ -17,7 +17,10 @@ use crate::freshness::{Database, Seen};
 use crate::repo::OrderNo;
 use crate::views::{Cursor, InvalidCursor, OrdersPage};
 
-const PAGE: Limit = Limit { default: 50, max: 500 };
+const PAGE: Limit = Limit {
+    default: 50,
+    max: 500,
+};
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
@@ -52,28 +55,37 @@ async fn find_order(
     let key = Key::Order(order_id.clone());
     loop {
         let seen = state.seen()?;
-        let loaded = state.cache.answer(&key, seen.tick, || load_order(state, &order_id)).await;
-        let error = match loaded {
+        let loaded = state
+            .cache
+            .answer(&key, seen.tick, || load_order(state, &order_id))
+            .await;
+        let failed = match loaded {
             Ok(found) => return Ok(found),
-            Err(error) => error,
+            Err(failed) => failed,
         };
-        if !matches!(*error, LoadError::UnknownOrder) || Instant::now() >= deadline {
-            return Err(error.to_http());
+        if !matches!(failed.error, LoadError::UnknownOrder) || Instant::now() >= deadline {
+            return Err(failed.error.to_http());
         }
-        let stored =
-            state.waiting.wait_for(&order_id).map_err(|error| unavailable(&error.to_string()))?;
+        let stored = state
+            .waiting
+            .wait_for(&order_id)
+            .map_err(|error| unavailable(&error.to_string()))?;
         match tokio::time::timeout_at(deadline, stored).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return Err(unavailable("the service is stopping")),
             Err(_) if state.database() == Database::Away => return Err(LoadError::Away.to_http()),
-            Err(_) => return Err(error.to_http()),
+            Err(_) => return Err(failed.error.to_http()),
         }
     }
 }
 
 async fn load_order(state: &State, order_id: &OrderId) -> Result<Vec<u8>, LoadError> {
     reachable(state)?;
-    let order = state.repo.order(order_id).await?.ok_or(LoadError::UnknownOrder)?;
+    let order = state
+        .repo
+        .order(order_id)
+        .await?
+        .ok_or(LoadError::UnknownOrder)?;
     Ok(order.to_json())
 }
 
@@ -97,12 +109,18 @@ impl Asked {
     fn of(user_id: Option<UserId>, cursor: Option<Cursor>) -> Result<Self, InvalidCursor> {
         match (user_id, cursor) {
             (Some(user_id), None) => Ok(Self::FirstOfUser(user_id)),
-            (Some(user_id), Some(Cursor::OfUser { created_at, order_no })) => {
-                Ok(Self::OfUser(user_id, (created_at, order_no)))
-            }
+            (
+                Some(user_id),
+                Some(Cursor::OfUser {
+                    created_at,
+                    order_no,
+                }),
+            ) => Ok(Self::OfUser(user_id, (created_at, order_no))),
             (None, None) => Ok(Self::First),
             (None, Some(Cursor::Newest { order_no })) => Ok(Self::After(order_no)),
-            (Some(_), Some(Cursor::Newest { .. })) | (None, Some(Cursor::OfUser { .. })) => Err(InvalidCursor),
+            (Some(_), Some(Cursor::Newest { .. })) | (None, Some(Cursor::OfUser { .. })) => {
+                Err(InvalidCursor)
+            }
         }
     }
 }
@@ -112,7 +130,8 @@ async fn orders(request: HttpRequest, state: web::Data<State>) -> Result<HttpRes
     let (user_id, cursor) = (parameters.user_id(), parameters.cursor());
     let limit = parameters.limit(PAGE);
     parameters.finish()?;
-    let asked = Asked::of(user_id, cursor).map_err(|error| invalid("cursor", &error.to_string()))?;
+    let asked =
+        Asked::of(user_id, cursor).map_err(|error| invalid("cursor", &error.to_string()))?;
     let seen = state.seen()?;
     let later_page = match asked {
         Asked::FirstOfUser(user_id) => {
@@ -133,15 +152,23 @@ async fn first_page_of_user(
     user_id: UserId,
     limit: u16,
 ) -> Result<HttpResponse, HttpError> {
-    let is_known = state.live.read(|analytics| analytics.user(user_id.as_str()).is_some());
+    let is_known = state
+        .live
+        .read(|analytics| analytics.user(user_id.as_str()).is_some());
     if !is_known.map_err(|error| unavailable(&error.to_string()))? {
         // Who never ordered has no orders: strangers' ids reach neither the database nor the cache.
-        return Ok(untagged(OrdersPage::of_user(limit).into_json(), Some(data_source(Origin::Cache))));
+        return Ok(untagged(
+            OrdersPage::of_user(limit).into_json(),
+            Some(data_source(Origin::Cache)),
+        ));
     }
-    let key = Key::OrdersOfUser { user_id: user_id.clone(), limit };
+    let key = Key::OrdersOfUser {
+        user_id: user_id.clone(),
+        limit,
+    };
     let load = || load_orders_of_user(state, &user_id, limit, (Timestamp::MAX, OrderNo::MAX));
     let loaded = state.cache.answer(&key, seen.tick, load).await;
-    let (answer, origin) = loaded.map_err(|error| error.to_http())?;
+    let (answer, origin) = loaded.map_err(|failed| failed.error.to_http())?;
     Ok(tagged(request, &answer, Some(data_source(origin))))
 }
 
@@ -152,8 +179,11 @@ async fn first_page(
     limit: u16,
 ) -> Result<HttpResponse, HttpError> {
     let load = || load_newest(state, limit, OrderNo::MAX);
-    let loaded = state.cache.answer(&Key::NewestOrders { limit }, seen.tick, load).await;
-    let (answer, origin) = loaded.map_err(|error| error.to_http())?;
+    let loaded = state
+        .cache
+        .answer(&Key::NewestOrders { limit }, seen.tick, load)
+        .await;
+    let (answer, origin) = loaded.map_err(|failed| failed.error.to_http())?;
     Ok(tagged(request, &answer, Some(data_source(origin))))
 }
 
@@ -166,7 +196,10 @@ async fn load_orders_of_user(
     reachable(state)?;
     let mut page = OrdersPage::of_user(limit);
     let rows = page.rows_to_read();
-    state.repo.orders_of_user(user_id, after, rows, |stored| page.take(stored)).await?;
+    state
+        .repo
+        .orders_of_user(user_id, after, rows, |stored| page.take(stored))
+        .await?;
     Ok(page.into_json())
 }
 
@@ -174,6 +207,9 @@ async fn load_newest(state: &State, limit: u16, after: OrderNo) -> Result<Vec<u8
     reachable(state)?;
     let mut page = OrdersPage::newest(limit);
     let rows = page.rows_to_read();
-    state.repo.newest_orders(after, rows, |stored| page.take(stored)).await?;
+    state
+        .repo
+        .newest_orders(after, rows, |stored| page.take(stored))
+        .await?;
     Ok(page.into_json())
 }

@@ -14,10 +14,13 @@ const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; \
      form-action 'self'; frame-ancestors 'none'",
 );
-const REFERRER_POLICY: (HeaderName, HeaderValue) =
-    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+const REFERRER_POLICY: (HeaderName, HeaderValue) = (
+    header::REFERRER_POLICY,
+    HeaderValue::from_static("no-referrer"),
+);
 /// Asked for again each time: a new version is seen at once, an old one costs no body.
-const REVALIDATE: (HeaderName, HeaderValue) = (header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+const REVALIDATE: (HeaderName, HeaderValue) =
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
 
 /// A file below `static/`.
 struct Asset {
@@ -45,11 +48,16 @@ static ASSETS: [Asset; 8] = assets! {
     "format.js": SCRIPT,
 };
 
-static TAGS: LazyLock<[Bytes; 8]> =
-    LazyLock::new(|| ASSETS.each_ref().map(|asset| format!("\"{}\"", ContentHash::of(asset.body)).into()));
+static TAGS: LazyLock<[Bytes; 8]> = LazyLock::new(|| {
+    ASSETS
+        .each_ref()
+        .map(|asset| format!("\"{}\"", ContentHash::of(asset.body)).into())
+});
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.service(readable("/", index)).service(readable("/static/{name}", file));
+    config
+        .service(readable("/", index))
+        .service(readable("/static/{name}", file));
 }
 
 async fn index(request: HttpRequest) -> Result<HttpResponse, HttpError> {
@@ -64,10 +72,18 @@ fn asset(request: &HttpRequest, name: &str) -> Result<HttpResponse, HttpError> {
     let mut assets = ASSETS.iter().zip(TAGS.iter());
     let (asset, tag) = assets
         .find(|(asset, _)| asset.name == name)
-        .ok_or_else(|| HttpError::NotFound { detail: "there is nothing at this path".into() })?;
+        .ok_or_else(|| HttpError::NotFound {
+            detail: "there is nothing at this path".into(),
+        })?;
     let is_known = matches_tag(request, tag);
-    let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-    response.insert_header(REVALIDATE).insert_header(REFERRER_POLICY);
+    let mut response = if is_known {
+        HttpResponse::NotModified()
+    } else {
+        HttpResponse::Ok()
+    };
+    response
+        .insert_header(REVALIDATE)
+        .insert_header(REFERRER_POLICY);
     response.insert_header((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY));
     if let Ok(tag) = HeaderValue::from_maybe_shared(tag.clone()) {
         response.insert_header((header::ETAG, tag));

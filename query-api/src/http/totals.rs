@@ -11,7 +11,9 @@ use crate::questions::Question;
 use crate::views;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.service(readable("/summary", summary)).service(readable("/sales", sales));
+    config
+        .service(readable("/summary", summary))
+        .service(readable("/sales", sales));
 }
 
 async fn summary(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, HttpError> {
@@ -37,8 +39,13 @@ pub(super) async fn answer(
     question: Question,
 ) -> Result<HttpResponse, HttpError> {
     let seen = state.seen()?;
-    let print = || async { views::answer(&state.live, question, state.default_currency).map_err(LoadError::from) };
-    let printed = state.cache.answer(&Key::Question(question), seen.tick, print).await;
-    let (answer, _) = printed.map_err(|error| error.to_http())?;
+    let print = || async {
+        views::answer(&state.live, question, state.default_currency).map_err(LoadError::from)
+    };
+    let printed = state
+        .cache
+        .answer(&Key::Question(question), seen.tick, print)
+        .await;
+    let (answer, _) = printed.map_err(|failed| failed.error.to_http())?;
     Ok(tagged(request, &answer, None))
 }

@@ -10,8 +10,14 @@ use super::{State, totals, unavailable};
 use crate::questions::{Form, Question};
 use crate::views;
 
-pub(super) const TOP: Limit = Limit { default: 10, max: 1_000 };
-pub(super) const ANOMALIES: Limit = Limit { default: 1_000, max: 10_000 };
+pub(super) const TOP: Limit = Limit {
+    default: 10,
+    max: 1_000,
+};
+pub(super) const ANOMALIES: Limit = Limit {
+    default: 1_000,
+    max: 10_000,
+};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     // The fixed names come first: a user called `top` is found by `/users?user_id=top`.
@@ -22,26 +28,38 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(readable("/users", user_in_query));
 }
 
-async fn user_in_path(path: web::Path<String>, state: web::Data<State>) -> Result<HttpResponse, HttpError> {
+async fn user_in_path(
+    path: web::Path<String>,
+    state: web::Data<State>,
+) -> Result<HttpResponse, HttpError> {
     // What breaks the rule for ids is nobody's id.
     let user_id = UserId::parse(&path).map_err(|_| unknown_user())?;
     user(&state, &user_id)
 }
 
-async fn user_in_query(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, HttpError> {
+async fn user_in_query(
+    request: HttpRequest,
+    state: web::Data<State>,
+) -> Result<HttpResponse, HttpError> {
     let mut parameters = Parameters::of(&request);
     let user_id = parameters.user_id();
     user(&state, &parameters.require("user_id", user_id)?)
 }
 
 fn user(state: &State, user_id: &UserId) -> Result<HttpResponse, HttpError> {
-    let found = state.live.read(|analytics| analytics.user(user_id.as_str()).cloned());
-    let stats = found.map_err(|error| unavailable(&error.to_string()))?.ok_or_else(unknown_user)?;
+    let found = state
+        .live
+        .read(|analytics| analytics.user(user_id.as_str()).cloned());
+    let stats = found
+        .map_err(|error| unavailable(&error.to_string()))?
+        .ok_or_else(unknown_user)?;
     Ok(untagged(views::user(user_id, &stats), None))
 }
 
 fn unknown_user() -> HttpError {
-    HttpError::NotFound { detail: "there is no order of such a user".into() }
+    HttpError::NotFound {
+        detail: "there is no order of such a user".into(),
+    }
 }
 
 async fn top(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, HttpError> {
@@ -49,7 +67,10 @@ async fn top(request: HttpRequest, state: web::Data<State>) -> Result<HttpRespon
     totals::answer(&request, &state, question).await
 }
 
-async fn anomalies(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, HttpError> {
+async fn anomalies(
+    request: HttpRequest,
+    state: web::Data<State>,
+) -> Result<HttpResponse, HttpError> {
     let question = read_anomalies(&request, Form::Canonical)?;
     totals::answer(&request, &state, question).await
 }

@@ -6,19 +6,22 @@
 
 use std::time::Duration;
 
-use common::ids::{Currency, NextOffset, Partition};
+use common::ids::Currency;
 use common::time::Timestamp;
-use futures_util::TryStreamExt;
 use tokio::task::AbortHandle;
-use tokio_postgres::{Client, Config, IsolationLevel, NoTls, Row, Statement, Transaction};
+use tokio_postgres::{Client, Config, IsolationLevel, NoTls, Transaction};
 
-use super::{RepoError, STATEMENT_TIMEOUT, rows};
+use super::{RepoError, STATEMENT_TIMEOUT};
 use crate::analytics::{Analytics, AnalyticsBuilder, Hour, SalesRow, UserStats};
-use crate::positions::{Gap, Position, Positions, Source, Span};
+use crate::positions::{Gap, Positions};
+
+mod statements;
+
+use statements::Statements;
 
 /// As `pg_stat_activity` shows this session.
 const APPLICATION_NAME: &str = "query-api-feed";
-/// For everything to be read again; ten million users take less.
+/// For everything to be read again: a million users take a few seconds.
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The most users whose statistics are read again one by one: beyond that, reading all of them is not much dearer.
@@ -39,7 +42,10 @@ pub struct Identity {
 #[derive(Debug)]
 pub enum Look {
     /// Nothing was committed that changes an answer.
-    Still { as_of: Timestamp, positions: Positions },
+    Still {
+        as_of: Timestamp,
+        positions: Positions,
+    },
     Moved(Advance),
     /// What is known is worth nothing any more.
     Gap(Gap),
@@ -74,41 +80,12 @@ pub struct Snapshot {
 pub struct ChangeReader {
     client: Client,
     connection: AbortHandle,
-    positions: Statement,
-    batches: Statement,
-    touched_users: Statement,
-    touched_hours: Statement,
-    user_stats: Statement,
-    sales: Statement,
+    statements: Statements,
 }
 
 impl Drop for ChangeReader {
     fn drop(&mut self) {
         self.connection.abort();
-    }
-}
-
-/// The parameters that name spans, as columns: one array for each.
-#[derive(Default)]
-struct SpanColumns<'a> {
-    group_ids: Vec<&'a str>,
-    topics: Vec<&'a str>,
-    partitions: Vec<i32>,
-    after: Vec<i64>,
-    up_to: Vec<i64>,
-}
-
-impl<'a> SpanColumns<'a> {
-    fn of(spans: &'a [Span]) -> Self {
-        let mut columns = Self::default();
-        for span in spans {
-            columns.group_ids.push(&span.source.group_id);
-            columns.topics.push(&span.source.topic);
-            columns.partitions.push(span.source.partition.0);
-            columns.after.push(span.after);
-            columns.up_to.push(span.up_to);
-        }
-        columns
     }
 }
 
@@ -123,15 +100,11 @@ impl ChangeReader {
         // Its end reaches whoever uses the client.
         let connection = tokio::spawn(connection).abort_handle();
         client.batch_execute(&session_setup()).await?;
+        let statements = Statements::prepare(&client).await?;
         Ok(Self {
-            positions: client.prepare(POSITIONS).await?,
-            batches: client.prepare(BATCHES).await?,
-            touched_users: client.prepare(TOUCHED_USERS).await?,
-            touched_hours: client.prepare(TOUCHED_HOURS).await?,
-            user_stats: client.prepare(USER_STATS).await?,
-            sales: client.prepare(SALES).await?,
             client,
             connection,
+            statements,
         })
     }
 
@@ -156,7 +129,7 @@ impl ChangeReader {
     /// # Errors
     /// See [`RepoError`].
     pub async fn look(&mut self, known: &Positions) -> Result<Look, RepoError> {
-        let (as_of, positions) = read_positions(&self.client.query(&self.positions, &[]).await?)?;
+        let (as_of, positions) = self.statements.positions(&self.client).await?;
         match known.until(&positions) {
             Ok(spans) if spans.is_empty() => Ok(Look::Still { as_of, positions }),
             Ok(_) => self.advance(known).await,
@@ -165,17 +138,17 @@ impl ChangeReader {
     }
 
     async fn advance(&mut self, known: &Positions) -> Result<Look, RepoError> {
-        let Self { client, positions, batches, touched_users, touched_hours, user_stats, sales, .. } = self;
-        let transaction = snapshot_of(client).await?;
-        let (as_of, positions) = read_positions(&transaction.query(positions, &[]).await?)?;
+        let statements = &self.statements;
+        let transaction = snapshot_of(&mut self.client).await?;
+        let (as_of, positions) = statements.positions(&transaction).await?;
         let spans = match known.until(&positions) {
             Ok(spans) => spans,
             Err(gap) => return Ok(Look::Gap(gap)),
         };
         let (dead_letters, user_ids, hours) = futures_util::try_join!(
-            read_batches(&transaction, batches, &spans),
-            read_touched_users(&transaction, touched_users, &spans),
-            read_touched_hours(&transaction, touched_hours, &spans),
+            statements.batches(&transaction, &spans),
+            statements.touched_users(&transaction, &spans, one_more_than(MAX_TOUCHED_USERS)),
+            statements.touched_hours(&transaction, &spans, one_more_than(MAX_TOUCHED_HOURS)),
         )?;
         let dead_letters = match dead_letters {
             Ok(count) => count,
@@ -185,12 +158,20 @@ impl ChangeReader {
             return Ok(Look::Gap(Gap::TooFar));
         }
         let (user_stats, sales) = futures_util::try_join!(
-            read_user_stats(&transaction, user_stats, &user_ids),
-            read_sales(&transaction, sales, &hours),
+            statements.user_stats(&transaction, &user_ids),
+            statements.sales(&transaction, &hours),
         )?;
         transaction.commit().await?;
         let hours = hours.into_iter().map(Hour::of).collect();
-        Ok(Look::Moved(Advance { as_of, positions, user_ids, user_stats, hours, sales, dead_letters }))
+        Ok(Look::Moved(Advance {
+            as_of,
+            positions,
+            user_ids,
+            user_stats,
+            hours,
+            sales,
+            dead_letters,
+        }))
     }
 
     /// Reads everything, in one snapshot.
@@ -199,194 +180,58 @@ impl ChangeReader {
     /// See [`RepoError`].
     pub async fn snapshot(&mut self) -> Result<Snapshot, RepoError> {
         let transaction = snapshot_of(&mut self.client).await?;
-        let timeout_ms = SNAPSHOT_TIMEOUT.as_millis();
-        transaction.batch_execute(&format!("SET LOCAL statement_timeout = {timeout_ms}")).await?;
-        let (as_of, positions) = read_positions(&transaction.query(&self.positions, &[]).await?)?;
+        transaction.batch_execute(&snapshot_setup()).await?;
+        let (as_of, positions) = self.statements.positions(&transaction).await?;
         let mut builder = AnalyticsBuilder::default();
-        read_all_user_stats(&transaction, &mut builder).await?;
-        read_all_sales(&transaction, &mut builder).await?;
-        let dead_letters = count_dead_letters(&transaction).await?;
+        statements::all_user_stats(&transaction, &mut builder).await?;
+        statements::all_sales(&transaction, &mut builder).await?;
+        let dead_letters = statements::count_dead_letters(&transaction).await?;
         transaction.commit().await?;
         // Sorting a million users takes a second or two: not on a thread that others wait for.
         let build = tokio::task::spawn_blocking(move || builder.build(dead_letters));
-        let analytics = build.await.map_err(|error| RepoError::Corrupt(error.to_string()))?;
-        Ok(Snapshot { as_of, positions, analytics })
+        let analytics = build
+            .await
+            .map_err(|error| RepoError::Corrupt(error.to_string()))?;
+        Ok(Snapshot {
+            as_of,
+            positions,
+            analytics,
+        })
     }
 }
 
-/// Where nothing else is said, index scans: the statistics of tables that are being filled lag behind.
+/// A look finds its rows by indexes, whatever the statistics of tables that are being filled say.
 fn session_setup() -> String {
     let timeout_ms = STATEMENT_TIMEOUT.as_millis();
     format!(
         "SET default_transaction_read_only = on;
          SET statement_timeout = {timeout_ms};
          SET idle_in_transaction_session_timeout = {timeout_ms};
+         SET enable_seqscan = off;
+         SET enable_hashjoin = off;
+         SET enable_mergejoin = off;
          SET jit = off"
     )
 }
 
+/// A snapshot reads whole tables, and takes its time.
+fn snapshot_setup() -> String {
+    let timeout_ms = SNAPSHOT_TIMEOUT.as_millis();
+    format!(
+        "SET LOCAL enable_seqscan = on;
+         SET LOCAL statement_timeout = {timeout_ms};
+         SET LOCAL idle_in_transaction_session_timeout = {timeout_ms}"
+    )
+}
+
 async fn snapshot_of(client: &mut Client) -> Result<Transaction<'_>, RepoError> {
-    let transaction = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
+    let transaction = client
+        .build_transaction()
+        .isolation_level(IsolationLevel::RepeatableRead)
+        .read_only(true);
     Ok(transaction.start().await?)
-}
-
-/// One row with the time at least, also where there are no positions yet.
-const POSITIONS: &str = "
-    SELECT now(), o.group_id, o.topic, o.partition, o.batch_no, o.next_offset
-      FROM (VALUES (1)) AS always LEFT JOIN consumer_offsets AS o ON true";
-
-fn read_positions(rows: &[Row]) -> Result<(Timestamp, Positions), RepoError> {
-    let first = rows.first().ok_or_else(|| rows::corrupt("no time"))?;
-    let as_of = first.try_get(0)?;
-    let mut positions = Vec::with_capacity(rows.len());
-    for row in rows {
-        if let Some(group_id) = row.try_get(1)? {
-            let source = Source { group_id, topic: row.try_get(2)?, partition: Partition(row.try_get(3)?) };
-            let position = Position { batch_no: row.try_get(4)?, next_offset: NextOffset(row.try_get(5)?) };
-            positions.push((source, position));
-        }
-    }
-    Ok((as_of, positions.into_iter().collect()))
-}
-
-/// Counts what is on record of each span.
-const BATCHES: &str = "
-    SELECT s.no, count(b.batch_no), coalesce(sum(b.dead_letter_count), 0)::bigint
-      FROM unnest($1::text[], $2::text[], $3::integer[], $4::bigint[], $5::bigint[])
-           WITH ORDINALITY AS s (group_id, topic, partition, after, up_to, no)
-      LEFT JOIN applied_batches AS b
-        ON b.group_id = s.group_id AND b.topic = s.topic AND b.partition = s.partition
-           AND b.batch_no > s.after AND b.batch_no <= s.up_to
-     GROUP BY s.no";
-
-/// How many dead letters the batches added, if all of them are still on record.
-async fn read_batches(
-    transaction: &Transaction<'_>,
-    statement: &Statement,
-    spans: &[Span],
-) -> Result<Result<i64, Gap>, RepoError> {
-    let SpanColumns { group_ids, topics, partitions, after, up_to } = SpanColumns::of(spans);
-    let rows = transaction.query(statement, &[&group_ids, &topics, &partitions, &after, &up_to]).await?;
-    let mut dead_letters = 0;
-    for row in rows {
-        let index = usize::try_from(row.try_get::<_, i64>(0)? - 1).map_err(rows::corrupt)?;
-        let span = spans.get(index).ok_or_else(|| rows::corrupt("a span that was not asked for"))?;
-        if row.try_get::<_, i64>(1)? != span.batches() {
-            return Ok(Err(Gap::Pruned(span.source.clone())));
-        }
-        dead_letters += row.try_get::<_, i64>(2)?;
-    }
-    Ok(Ok(dead_letters))
-}
-
-/// `$6` is one more than there may be.
-const TOUCHED_USERS: &str = "
-    SELECT DISTINCT user_id
-      FROM unnest($1::text[], $2::text[], $3::integer[], $4::bigint[], $5::bigint[])
-           AS s (group_id, topic, partition, after, up_to)
-      JOIN applied_batches AS b
-        ON b.group_id = s.group_id AND b.topic = s.topic AND b.partition = s.partition
-           AND b.batch_no > s.after AND b.batch_no <= s.up_to,
-           unnest(b.user_ids) AS user_id
-     LIMIT $6";
-
-async fn read_touched_users(
-    transaction: &Transaction<'_>,
-    statement: &Statement,
-    spans: &[Span],
-) -> Result<Vec<String>, RepoError> {
-    let SpanColumns { group_ids, topics, partitions, after, up_to } = SpanColumns::of(spans);
-    let limit = one_more_than(MAX_TOUCHED_USERS);
-    let rows = transaction.query(statement, &[&group_ids, &topics, &partitions, &after, &up_to, &limit]).await?;
-    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
-}
-
-/// `$6` is one more than there may be.
-const TOUCHED_HOURS: &str = "
-    SELECT DISTINCT bucket
-      FROM unnest($1::text[], $2::text[], $3::integer[], $4::bigint[], $5::bigint[])
-           AS s (group_id, topic, partition, after, up_to)
-      JOIN applied_batches AS b
-        ON b.group_id = s.group_id AND b.topic = s.topic AND b.partition = s.partition
-           AND b.batch_no > s.after AND b.batch_no <= s.up_to,
-           unnest(b.buckets) AS bucket
-     LIMIT $6";
-
-async fn read_touched_hours(
-    transaction: &Transaction<'_>,
-    statement: &Statement,
-    spans: &[Span],
-) -> Result<Vec<Timestamp>, RepoError> {
-    let SpanColumns { group_ids, topics, partitions, after, up_to } = SpanColumns::of(spans);
-    let limit = one_more_than(MAX_TOUCHED_HOURS);
-    let rows = transaction.query(statement, &[&group_ids, &topics, &partitions, &after, &up_to, &limit]).await?;
-    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
 fn one_more_than(limit: usize) -> i64 {
     i64::try_from(limit).map_or(i64::MAX, |limit| limit.saturating_add(1))
 }
-
-const USER_STATS: &str = "
-    SELECT user_id, currency, order_count, total_amount, first_order_at, last_order_at
-      FROM user_stats WHERE user_id = ANY($1)";
-
-async fn read_user_stats(
-    transaction: &Transaction<'_>,
-    statement: &Statement,
-    user_ids: &[String],
-) -> Result<Vec<(String, Currency, UserStats)>, RepoError> {
-    let rows = transaction.query(statement, &[&user_ids]).await?;
-    let stats = rows.iter().map(|row| {
-        let (user_id, currency, stats) = rows::user_stats(row)?;
-        Ok((user_id.to_owned(), currency, stats))
-    });
-    stats.collect()
-}
-
-const SALES: &str = "
-    SELECT bucket, currency, sum(order_count)::bigint, sum(item_count)::bigint, sum(amount)
-      FROM sales_hourly WHERE bucket = ANY($1) GROUP BY bucket, currency";
-
-async fn read_sales(
-    transaction: &Transaction<'_>,
-    statement: &Statement,
-    hours: &[Timestamp],
-) -> Result<Vec<(Hour, Currency, SalesRow)>, RepoError> {
-    transaction.query(statement, &[&hours]).await?.iter().map(rows::sales).collect()
-}
-
-async fn read_all_user_stats(
-    transaction: &Transaction<'_>,
-    builder: &mut AnalyticsBuilder,
-) -> Result<(), RepoError> {
-    const SQL: &str =
-        "SELECT user_id, currency, order_count, total_amount, first_order_at, last_order_at FROM user_stats";
-    let statement = transaction.prepare(SQL).await?;
-    let mut stream = std::pin::pin!(transaction.query_raw(&statement, NO_PARAMETERS).await?);
-    while let Some(row) = stream.try_next().await? {
-        let (user_id, currency, stats) = rows::user_stats(&row)?;
-        builder.user(user_id, currency, stats);
-    }
-    Ok(())
-}
-
-async fn read_all_sales(transaction: &Transaction<'_>, builder: &mut AnalyticsBuilder) -> Result<(), RepoError> {
-    const SQL: &str = "
-        SELECT bucket, currency, sum(order_count)::bigint, sum(item_count)::bigint, sum(amount)
-          FROM sales_hourly GROUP BY bucket, currency";
-    let statement = transaction.prepare(SQL).await?;
-    let mut stream = std::pin::pin!(transaction.query_raw(&statement, NO_PARAMETERS).await?);
-    while let Some(row) = stream.try_next().await? {
-        let (hour, currency, sales) = rows::sales(&row)?;
-        builder.hour(hour, currency, sales);
-    }
-    Ok(())
-}
-
-async fn count_dead_letters(transaction: &Transaction<'_>) -> Result<i64, RepoError> {
-    let row = transaction.query_one("SELECT count(*) FROM dead_letters", &[]).await?;
-    Ok(row.try_get(0)?)
-}
-
-const NO_PARAMETERS: [i64; 0] = [];

@@ -28,7 +28,7 @@ const APPLICATION_NAME: &str = "query-api";
 #[derive(Debug, thiserror::Error)]
 pub enum RepoError {
     /// No connection, none free in time, or the statement did not finish: it may work a little later.
-    #[error("the database did not answer: {}", Causes(.0))]
+    #[error("the database did not answer: {}", Causes(.0.as_ref()))]
     Unavailable(Box<dyn std::error::Error + Send + Sync>),
     #[error("the database did not answer within {0:?}")]
     Silent(Duration),
@@ -38,7 +38,7 @@ pub enum RepoError {
 }
 
 /// The driver's errors name only their kind; what happened is in their sources.
-struct Causes<'a>(&'a Box<dyn std::error::Error + Send + Sync>);
+struct Causes<'a>(&'a (dyn std::error::Error + Send + Sync));
 
 impl std::fmt::Display for Causes<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -75,14 +75,20 @@ impl Repo {
     ///
     /// # Errors
     /// The pool's settings do not fit together.
-    pub fn new(database: Config, connections: usize, acquire_timeout: Duration) -> Result<Self, BuildError> {
+    pub fn new(
+        database: Config,
+        connections: usize,
+        acquire_timeout: Duration,
+    ) -> Result<Self, BuildError> {
         let settings = PoolSettings {
             application_name: APPLICATION_NAME.into(),
             max_connections: connections,
             acquire_timeout,
             session_setup: session_setup(),
         };
-        Ok(Self { pool: pg::pool(database, &settings)? })
+        Ok(Self {
+            pool: pg::pool(database, &settings)?,
+        })
     }
 
     async fn client(&self) -> Result<Client, RepoError> {

@@ -63,7 +63,9 @@ impl Repo {
     pub async fn order(&self, order_id: &OrderId) -> Result<Option<Order>, RepoError> {
         const SQL: &str = select_orders!("WHERE order_id = $1", "");
         let rows = self.rows(SQL, &[&order_id.as_str()]).await?;
-        rows.first().map(|row| rows::order(row).map(|stored| stored.order)).transpose()
+        rows.first()
+            .map(|row| rows::order(row).map(|stored| stored.order))
+            .transpose()
     }
 
     /// Which of these orders are there.
@@ -74,7 +76,9 @@ impl Repo {
         const SQL: &str = "SELECT order_id FROM orders WHERE order_id = ANY($1)";
         let ids: Vec<&str> = order_ids.iter().map(OrderId::as_str).collect();
         let rows = self.rows(SQL, &[&ids]).await?;
-        rows.iter().map(|row| rows::order_id(row.try_get(0)?)).collect()
+        rows.iter()
+            .map(|row| rows::order_id(row.try_get(0)?))
+            .collect()
     }
 
     /// A user's orders, newest first, from the one after (`created_at`, `order_no`) on. Each goes to `take`, until that
@@ -94,7 +98,12 @@ impl Repo {
              ORDER BY created_at DESC, order_no DESC LIMIT $4",
             "ORDER BY o.created_at DESC, o.order_no DESC"
         );
-        self.each(SQL, &[&user_id.as_str(), &created_at, &order_no.0, &limit], take).await
+        self.each(
+            SQL,
+            &[&user_id.as_str(), &created_at, &order_no.0, &limit],
+            take,
+        )
+        .await
     }
 
     /// The orders that were stored last, from the one before `order_no` on. Each goes to `take`, until that has had
@@ -108,8 +117,10 @@ impl Repo {
         limit: i64,
         take: impl FnMut(StoredOrder) -> ControlFlow<()>,
     ) -> Result<(), RepoError> {
-        const SQL: &str =
-            select_orders!("WHERE order_no < $1 ORDER BY order_no DESC LIMIT $2", "ORDER BY o.order_no DESC");
+        const SQL: &str = select_orders!(
+            "WHERE order_no < $1 ORDER BY order_no DESC LIMIT $2",
+            "ORDER BY o.order_no DESC"
+        );
         self.each(SQL, &[&order_no.0, &limit], take).await
     }
 
@@ -120,7 +131,9 @@ impl Repo {
     pub async fn newest_order_numbers(&self, limit: i64) -> Result<Vec<OrderNo>, RepoError> {
         const SQL: &str = "SELECT order_no FROM orders ORDER BY order_no DESC LIMIT $1";
         let rows = self.rows(SQL, &[&limit]).await?;
-        rows.iter().map(|row| Ok(OrderNo(row.try_get(0)?))).collect()
+        rows.iter()
+            .map(|row| Ok(OrderNo(row.try_get(0)?)))
+            .collect()
     }
 
     /// These orders, in any order. Each goes to `take`, until that has had enough.
@@ -137,7 +150,11 @@ impl Repo {
         self.each(SQL, &[&numbers], take).await
     }
 
-    async fn rows(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, RepoError> {
+    async fn rows(
+        &self,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, RepoError> {
         bounded(async {
             let client = self.client().await?;
             let statement = client.prepare_cached(sql).await?;
@@ -156,7 +173,11 @@ impl Repo {
         bounded(async {
             let client = self.client().await?;
             let statement = client.prepare_cached(sql).await?;
-            let mut stream = pin!(client.query_raw(&statement, parameters.iter().copied()).await?);
+            let mut stream = pin!(
+                client
+                    .query_raw(&statement, parameters.iter().copied())
+                    .await?
+            );
             while let Some(row) = stream.try_next().await? {
                 if take(rows::order(&row)?).is_break() {
                     break;

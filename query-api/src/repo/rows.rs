@@ -8,8 +8,8 @@ use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 
 use super::RepoError;
-use crate::analytics::{Hour, SalesRow, UserStats};
 use super::orders::{OrderNo, StoredOrder};
+use crate::analytics::{Hour, SalesRow, UserStats};
 
 pub(super) fn order_id(text: &str) -> Result<OrderId, RepoError> {
     OrderId::parse(text).map_err(corrupt)
@@ -76,7 +76,11 @@ pub(super) fn order(row: &Row) -> Result<StoredOrder, RepoError> {
         track_number,
         attributes,
     };
-    Ok(StoredOrder { order_no, created_at, order })
+    Ok(StoredOrder {
+        order_no,
+        created_at,
+        order,
+    })
 }
 
 fn items(columns: &mut Columns<'_>) -> Result<Vec<Item>, RepoError> {
@@ -149,6 +153,10 @@ pub(super) fn sales(row: &Row) -> Result<(Hour, Currency, SalesRow), RepoError> 
     let mut columns = Columns { row, next: 0 };
     let hour = Hour::of(columns.next()?);
     let currency = currency(columns.next()?)?;
-    let sales = SalesRow { order_count: columns.count()?, item_count: columns.count()?, amount: columns.next()? };
+    let sales = SalesRow {
+        order_count: columns.count()?,
+        item_count: columns.count()?,
+        amount: columns.next()?,
+    };
     Ok((hour, currency, sales))
 }

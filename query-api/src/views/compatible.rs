@@ -18,9 +18,15 @@ pub fn total_orders(user_id: &UserId, currency: Option<Currency>, order_count: u
         message: String,
     }
     let orders = if order_count == 1 { "order" } else { "orders" };
-    let currency = currency.map(|currency| format!(" in {currency}")).unwrap_or_default();
+    let currency = currency
+        .map(|currency| format!(" in {currency}"))
+        .unwrap_or_default();
     let message = format!("user {user_id} has {order_count} {orders}{currency}");
-    json(&View { user_id, total_orders: order_count, message })
+    json(&View {
+        user_id,
+        total_orders: order_count,
+        message,
+    })
 }
 
 /// `{"user_id", "total_spent", "message"}`
@@ -33,7 +39,11 @@ pub fn total_spendings(user_id: &UserId, currency: Currency, total_amount: Total
         message: String,
     }
     let message = format!("user {user_id} has spent {total_amount} {currency}");
-    json(&View { user_id, total_spent: number(total_amount), message })
+    json(&View {
+        user_id,
+        total_spent: number(total_amount),
+        message,
+    })
 }
 
 /// `[{"user_id", "total_orders", "total_spent"}]`

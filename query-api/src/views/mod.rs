@@ -4,6 +4,7 @@
 //! Nothing here knows where values come from or what HTTP is.
 
 mod compatible;
+mod cursor;
 mod orders;
 mod totals;
 mod users;
@@ -14,7 +15,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 pub use compatible::{total_orders, total_spendings};
-pub use orders::{Cursor, InvalidCursor, OrdersPage};
+pub use cursor::{Cursor, InvalidCursor};
+pub use orders::OrdersPage;
 pub use totals::{NoAnswer, answer};
 pub use users::user;
 

@@ -7,7 +7,10 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{compatible, json, number};
-use crate::analytics::{Analytics, Anomalies, By, Grain, Live, NotLoaded, Ranked, Series, Sigma, Summary, TooManyBuckets};
+use crate::analytics::{
+    Analytics, Anomalies, By, Grain, Live, NotLoaded, Ranked, Series, Sigma, Summary,
+    TooManyBuckets,
+};
 use crate::questions::{Form, Question};
 
 /// Why a question has no answer.
@@ -23,14 +26,23 @@ pub enum NoAnswer {
 ///
 /// # Errors
 /// [`NoAnswer`].
-pub fn answer(live: &Live, question: Question, default_currency: Currency) -> Result<Vec<u8>, NoAnswer> {
+pub fn answer(
+    live: &Live,
+    question: Question,
+    default_currency: Currency,
+) -> Result<Vec<u8>, NoAnswer> {
     let chosen = |analytics: &Analytics, currency: Option<Currency>| {
         currency.unwrap_or_else(|| analytics.currency_or(default_currency))
     };
     // Under the lock only what is needed is copied; it is printed afterwards.
     match question {
         Question::Summary => Ok(summary(&live.read(Analytics::summary)?)),
-        Question::Top { form, currency, by, limit } => {
+        Question::Top {
+            form,
+            currency,
+            by,
+            limit,
+        } => {
             let (currency, users) = live.read(|analytics| {
                 let currency = chosen(analytics, currency);
                 (currency, analytics.top(currency, by, limit.into()))
@@ -40,7 +52,12 @@ pub fn answer(live: &Live, question: Question, default_currency: Currency) -> Re
                 Form::Compatible => compatible::top_users(&users),
             })
         }
-        Question::Anomalies { form, currency, sigma, limit } => {
+        Question::Anomalies {
+            form,
+            currency,
+            sigma,
+            limit,
+        } => {
             let (currency, found) = live.read(|analytics| {
                 let currency = chosen(analytics, currency);
                 (currency, analytics.anomalies(currency, sigma, limit.into()))
@@ -50,10 +67,18 @@ pub fn answer(live: &Live, question: Question, default_currency: Currency) -> Re
                 Form::Compatible => compatible::anomalies(&found),
             })
         }
-        Question::Sales { currency, grain, from, to } => {
+        Question::Sales {
+            currency,
+            grain,
+            from,
+            to,
+        } => {
             let (currency, series) = live.read(|analytics| {
                 let currency = chosen(analytics, currency);
-                (currency, analytics.sales().series(currency, grain, from, to))
+                (
+                    currency,
+                    analytics.sales().series(currency, grain, from, to),
+                )
             })?;
             Ok(sales(currency, grain, &series?))
         }
@@ -116,7 +141,11 @@ fn top(currency: Currency, by: By, users: &[Ranked]) -> Vec<u8> {
         By::Amount => "amount",
         By::Orders => "orders",
     };
-    json(&View { currency, by, users: users.collect() })
+    json(&View {
+        currency,
+        by,
+        users: users.collect(),
+    })
 }
 
 /// `{"currency", "sigma", "count", "users": [{"user_id", "order_count", "total_amount", "order_anomaly",
@@ -144,7 +173,12 @@ fn anomalies(currency: Currency, sigma: Sigma, found: &Anomalies) -> Vec<u8> {
         order_anomaly: user.order_anomaly,
         spending_anomaly: user.spending_anomaly,
     });
-    json(&View { currency, sigma: number(sigma), count: found.count, users: users.collect() })
+    json(&View {
+        currency,
+        sigma: number(sigma),
+        count: found.count,
+        users: users.collect(),
+    })
 }
 
 /// `{"currency", "grain", "from", "to", "buckets": [{"bucket", "order_count", "item_count", "amount"}]}`; `from` and `to`

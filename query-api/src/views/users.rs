@@ -32,9 +32,15 @@ pub fn user(user_id: &UserId, stats: &[(Currency, UserStats)]) -> Vec<u8> {
         currency,
         order_count: stats.order_count,
         total_amount: stats.total_amount,
-        average_amount: stats.total_amount.average(stats.order_count).unwrap_or_default(),
+        average_amount: stats
+            .total_amount
+            .average(stats.order_count)
+            .unwrap_or_default(),
         first_order_at: stats.first_order_at,
         last_order_at: stats.last_order_at,
     });
-    json(&User { user_id, currencies: currencies.collect() })
+    json(&User {
+        user_id,
+        currencies: currencies.collect(),
+    })
 }

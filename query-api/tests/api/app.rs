@@ -36,7 +36,15 @@ impl App {
 
     /// Started, and nothing more is known of it.
     pub(crate) fn launch(database_url: &str, flags: &[&str]) -> Self {
-        let common = ["query-api", "--address", "127.0.0.1:0", "--http-workers", "1", "--shutdown-timeout", "2s"];
+        let common = [
+            "query-api",
+            "--address",
+            "127.0.0.1:0",
+            "--http-workers",
+            "1",
+            "--shutdown-timeout",
+            "2s",
+        ];
         let database = ["--database-url", database_url];
         let arguments = common.iter().chain(&database).chain(flags);
         let application = Application::build(&Config::parse_from(arguments)).unwrap();
@@ -44,14 +52,28 @@ impl App {
         let recorded = PrometheusBuilder::new().build_recorder().handle();
         let stop = CancellationToken::new();
         let stopped = stop.clone();
-        let running = tokio::spawn(async move { application.run_until_stopped(recorded, stopped).await.unwrap() });
-        Self { url, http: Http::default(), stop, running: Some(running) }
+        let running = tokio::spawn(async move {
+            application
+                .run_until_stopped(recorded, stopped)
+                .await
+                .unwrap()
+        });
+        Self {
+            url,
+            http: Http::default(),
+            stop,
+            running: Some(running),
+        }
     }
 
     pub(crate) async fn ready(&self) {
         eventually(PATIENCE, async || {
             let answer = self.get("/health/ready").await;
-            if answer.status == 200 { Ok(()) } else { Err(answer.text()) }
+            if answer.status == 200 {
+                Ok(())
+            } else {
+                Err(answer.text())
+            }
         })
         .await;
     }
@@ -60,8 +82,16 @@ impl App {
         self.http.get(&format!("{}{path}", self.url)).await.unwrap()
     }
 
-    pub(crate) async fn request(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
-        self.http.request(method, &format!("{}{path}", self.url), headers).await.unwrap()
+    pub(crate) async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        self.http
+            .request(method, &format!("{}{path}", self.url), headers)
+            .await
+            .unwrap()
     }
 
     /// The JSON of a 200.
@@ -77,7 +107,12 @@ impl App {
         assert_eq!(answer.status, 422, "{path}: {}", answer.text());
         assert_eq!(answer.header("content-type"), "application/problem+json");
         let errors = answer.json().unwrap()["errors"].clone();
-        errors.as_array().unwrap().iter().map(|error| error["pointer"].as_str().unwrap().to_owned()).collect()
+        errors
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|error| error["pointer"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     /// Until the feed has seen everything that was committed before.
@@ -85,7 +120,11 @@ impl App {
         let wanted = writer.positions();
         eventually(PATIENCE, async || {
             let seen = self.json("/health").await["positions"].clone();
-            if seen == wanted { Ok(()) } else { Err(format!("{seen} is not {wanted}")) }
+            if seen == wanted {
+                Ok(())
+            } else {
+                Err(format!("{seen} is not {wanted}"))
+            }
         })
         .await;
     }

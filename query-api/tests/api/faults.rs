@@ -14,7 +14,9 @@ async fn behind_a_proxy() -> (TestDatabase, Writer, Proxy, App) {
     let database = lab::database().await;
     let proxy = Proxy::start(database.server_address()).await;
     let mut writer = Writer::new(&database).await;
-    writer.commit(&[json!({"order_id": "o1", "user_id": "u", "amount": 1})]).await;
+    writer
+        .commit(&[json!({"order_id": "o1", "user_id": "u", "amount": 1})])
+        .await;
     let app = App::start(&database.url_through(proxy.address())).await;
     (database, writer, proxy, app)
 }
@@ -22,7 +24,11 @@ async fn behind_a_proxy() -> (TestDatabase, Writer, Proxy, App) {
 async fn is_away(app: &App) {
     eventually(PATIENCE, async || {
         let database = app.json("/health").await["database"].clone();
-        if database == "away" { Ok(()) } else { Err(database) }
+        if database == "away" {
+            Ok(())
+        } else {
+            Err(database)
+        }
     })
     .await;
 }
@@ -33,19 +39,40 @@ async fn while_the_database_is_away_memory_answers_and_the_rest_is_503_at_once()
     proxy.refuse();
     is_away(&app).await;
     let before = app.get("/summary").await;
-    writer.commit(&[json!({"order_id": "o2", "user_id": "u", "amount": 1})]).await;
-    for path in ["/summary", "/orders/o1", "/users/u", "/orders?user_id=u", "/users/top", "/health/ready"] {
+    writer
+        .commit(&[json!({"order_id": "o2", "user_id": "u", "amount": 1})])
+        .await;
+    for path in [
+        "/summary",
+        "/orders/o1",
+        "/users/u",
+        "/orders?user_id=u",
+        "/users/top",
+        "/health/ready",
+    ] {
         assert_eq!(app.get(path).await.status, 200, "{path}");
     }
     let started = Instant::now();
-    for path in ["/orders/o2", "/orders/o2?wait=30", "/orders", "/orders?user_id=u&limit=7"] {
+    for path in [
+        "/orders/o2",
+        "/orders/o2?wait=30",
+        "/orders",
+        "/orders?user_id=u&limit=7",
+    ] {
         let answer = app.get(path).await;
-        assert_eq!((answer.status, answer.header("retry-after")), (503, "1"), "{path}");
+        assert_eq!(
+            (answer.status, answer.header("retry-after")),
+            (503, "1"),
+            "{path}"
+        );
         assert_eq!(answer.header("content-type"), "application/problem+json");
     }
     assert!(started.elapsed() < AT_ONCE);
     let stale = app.get("/summary").await;
-    assert_eq!((stale.header("x-as-of"), &stale.body), (before.header("x-as-of"), &before.body));
+    assert_eq!(
+        (stale.header("x-as-of"), &stale.body),
+        (before.header("x-as-of"), &before.body)
+    );
     assert!(Timestamp::parse(stale.header("x-as-of")).unwrap() < Timestamp::now());
 
     proxy.pass();
@@ -62,11 +89,15 @@ async fn connections_that_were_cut_are_replaced_unnoticed() {
     let (_database, mut writer, proxy, app) = behind_a_proxy().await;
     for number in 10..15 {
         proxy.cut();
-        writer.commit(&[json!({"order_id": format!("o{number}"), "user_id": "u", "amount": 1})]).await;
+        writer
+            .commit(&[json!({"order_id": format!("o{number}"), "user_id": "u", "amount": 1})])
+            .await;
         app.has_seen(&writer).await;
-        eventually(PATIENCE, async || match app.get(&format!("/orders/o{number}")).await.status {
-            200 => Ok(()),
-            status => Err(status),
+        eventually(PATIENCE, async || {
+            match app.get(&format!("/orders/o{number}")).await.status {
+                200 => Ok(()),
+                status => Err(status),
+            }
         })
         .await;
     }
@@ -78,13 +109,19 @@ async fn a_database_that_hangs_keeps_nobody_waiting_for_long() {
     proxy.hold();
     let started = Instant::now();
     assert_eq!(app.get("/orders/o2").await.status, 503);
-    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        started.elapsed()
+    );
     is_away(&app).await;
     let started = Instant::now();
     assert_eq!(app.get("/orders/o2").await.status, 503);
     assert!(started.elapsed() < AT_ONCE);
     proxy.pass();
-    writer.commit(&[json!({"order_id": "o2", "user_id": "u", "amount": 1})]).await;
+    writer
+        .commit(&[json!({"order_id": "o2", "user_id": "u", "amount": 1})])
+        .await;
     app.has_seen(&writer).await;
     assert_eq!(app.get("/orders/o2").await.status, 200);
 }
@@ -92,10 +129,17 @@ async fn a_database_that_hangs_keeps_nobody_waiting_for_long() {
 #[tokio::test]
 async fn a_pool_that_is_exhausted_fails_fast_and_recovers() {
     let database = lab::database().await;
-    let app = App::start_with(database.url(), &["--pool-size", "1", "--acquire-timeout", "200ms"]).await;
+    let app = App::start_with(
+        database.url(),
+        &["--pool-size", "1", "--acquire-timeout", "200ms"],
+    )
+    .await;
     let mut blocker = database.client().await;
     let transaction = blocker.transaction().await.unwrap();
-    transaction.batch_execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    transaction
+        .batch_execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
+        .await
+        .unwrap();
     let started = Instant::now();
     let first = app.get("/orders/a");
     let second = async {
@@ -123,7 +167,13 @@ async fn a_service_without_a_database_lives_and_becomes_ready_when_there_is_one(
     proxy.refuse();
     let app = App::launch(&database.url_through(proxy.address()), &[]);
     assert_eq!(app.get("/health/live").await.status, 200);
-    for path in ["/health/ready", "/summary", "/orders/o1", "/users/u", "/orders"] {
+    for path in [
+        "/health/ready",
+        "/summary",
+        "/orders/o1",
+        "/users/u",
+        "/orders",
+    ] {
         assert_eq!(app.get(path).await.status, 503, "{path}");
     }
     proxy.pass();
@@ -147,5 +197,9 @@ async fn a_stop_is_prompt() {
     let (_database, _writer, _proxy, app) = behind_a_proxy().await;
     let started = Instant::now();
     app.stop().await;
-    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        started.elapsed()
+    );
 }

@@ -46,12 +46,16 @@ async fn an_order_comes_back_whole_in_canonical_form() {
     for path in ["/orders/b563feb7b2b84b6test", "/order/b563feb7b2b84b6test"] {
         assert_eq!(app.json(path).await, expected);
     }
-    assert_eq!(app.json("/orders?user_id=test").await, json!({"orders": [expected], "next_cursor": null}));
+    assert_eq!(
+        app.json("/orders?user_id=test").await,
+        json!({"orders": [expected], "next_cursor": null})
+    );
 }
 
 #[tokio::test]
 async fn an_order_without_any_part_has_none() {
-    let (_database, _writer, app) = with_orders(&[json!({"order_id": "o1", "user_id": "u1", "amount": 12.5})]).await;
+    let (_database, _writer, app) =
+        with_orders(&[json!({"order_id": "o1", "user_id": "u1", "amount": 12.5})]).await;
     let expected = json!({"order_id": "o1", "user_id": "u1", "created_at": "2026-01-01T00:00:00Z", "currency": "USD",
                           "amount": "12.50"});
     assert_eq!(app.json("/orders/o1").await, expected);
@@ -59,18 +63,33 @@ async fn an_order_without_any_part_has_none() {
 
 #[tokio::test]
 async fn an_order_has_a_tag_and_says_where_it_came_from() {
-    let (_database, mut writer, app) = with_orders(&[json!({"order_id": "warm", "user_id": "u1", "amount": 1})]).await;
-    writer.commit(&[json!({"order_id": "cold", "user_id": "u1", "amount": 1})]).await;
+    let (_database, mut writer, app) =
+        with_orders(&[json!({"order_id": "warm", "user_id": "u1", "amount": 1})]).await;
+    writer
+        .commit(&[json!({"order_id": "cold", "user_id": "u1", "amount": 1})])
+        .await;
     app.has_seen(&writer).await;
-    assert_eq!(app.get("/orders/warm").await.header("x-data-source"), "cache");
+    assert_eq!(
+        app.get("/orders/warm").await.header("x-data-source"),
+        "cache"
+    );
     let first = app.get("/orders/cold").await;
     assert_eq!(first.header("x-data-source"), "database");
     let second = app.get("/orders/cold").await;
     assert_eq!(second.header("x-data-source"), "cache");
-    assert_eq!((first.header("etag"), &first.body), (second.header("etag"), &second.body));
+    assert_eq!(
+        (first.header("etag"), &first.body),
+        (second.header("etag"), &second.body)
+    );
     assert!(first.header("x-as-of").ends_with('Z'));
 
-    let unchanged = app.request(Method::GET, "/orders/cold", &[("if-none-match", first.header("etag"))]).await;
+    let unchanged = app
+        .request(
+            Method::GET,
+            "/orders/cold",
+            &[("if-none-match", first.header("etag"))],
+        )
+        .await;
     assert_eq!((unchanged.status, unchanged.body.len()), (304, 0));
     assert_eq!(unchanged.header("etag"), first.header("etag"));
     let head = app.request(Method::HEAD, "/orders/cold", &[]).await;
@@ -81,9 +100,19 @@ async fn an_order_has_a_tag_and_says_where_it_came_from() {
 #[tokio::test]
 async fn what_is_not_there_is_404_and_another_method_405() {
     let (_database, _writer, app) = with_orders(&[]).await;
-    for path in ["/orders/unknown", "/orders/-no-id", "/orders/a%2Fb", &format!("/orders/{}", "x".repeat(65)), "/nothing"] {
+    for path in [
+        "/orders/unknown",
+        "/orders/-no-id",
+        "/orders/a%2Fb",
+        &format!("/orders/{}", "x".repeat(65)),
+        "/nothing",
+    ] {
         let answer = app.get(path).await;
-        assert_eq!((answer.status, answer.header("content-type")), (404, "application/problem+json"), "{path}");
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (404, "application/problem+json"),
+            "{path}"
+        );
         assert!(!answer.header("x-as-of").is_empty(), "{path}");
     }
     let answer = app.request(Method::DELETE, "/orders/o1", &[]).await;
@@ -98,7 +127,10 @@ fn order_at(number: u32, user_id: &str) -> Value {
 
 fn ids(page: &Value) -> Vec<String> {
     let orders = page["orders"].as_array().unwrap();
-    orders.iter().map(|order| order["order_id"].as_str().unwrap().to_owned()).collect()
+    orders
+        .iter()
+        .map(|order| order["order_id"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 async fn all_pages(app: &App, path: &str, mut between: impl AsyncFnMut()) -> Vec<Vec<String>> {
@@ -106,7 +138,9 @@ async fn all_pages(app: &App, path: &str, mut between: impl AsyncFnMut()) -> Vec
     let mut page = app.json(path).await;
     loop {
         pages.push(ids(&page));
-        let Some(cursor) = page["next_cursor"].as_str() else { return pages };
+        let Some(cursor) = page["next_cursor"].as_str() else {
+            return pages;
+        };
         between().await;
         page = app.json(&format!("{path}&cursor={cursor}")).await;
     }
@@ -119,8 +153,12 @@ async fn a_users_pages_are_newest_first_and_stable_under_inserts() {
     let mut next = 100;
     let pages = all_pages(&app, "/orders?user_id=u1&limit=10", async || {
         // Newer than everything, and one that is older than what has been read.
-        writer.commit(&[json!({"order_id": format!("new-{next}"), "user_id": "u1", "amount": 1,
-                               "created_at": "2026-06-01T00:00:00Z"})]).await;
+        writer
+            .commit(&[
+                json!({"order_id": format!("new-{next}"), "user_id": "u1", "amount": 1,
+                               "created_at": "2026-06-01T00:00:00Z"}),
+            ])
+            .await;
         next += 1;
     })
     .await;
@@ -136,7 +174,10 @@ async fn the_newest_orders_of_all_are_those_that_were_stored_last() {
     app.has_seen(&writer).await;
     assert_eq!(ids(&app.json("/orders").await), ["c-1", "b-8", "a-9"]);
     assert_eq!(ids(&app.json("/api/orders?limit=1").await), ["c-1"]);
-    assert_eq!(all_pages(&app, "/orders?limit=2", async || ()).await, [vec!["c-1", "b-8"], vec!["a-9"]]);
+    assert_eq!(
+        all_pages(&app, "/orders?limit=2", async || ()).await,
+        [vec!["c-1", "b-8"], vec!["a-9"]]
+    );
 }
 
 #[tokio::test]
@@ -154,20 +195,36 @@ async fn who_has_no_orders_has_an_empty_page() {
 #[tokio::test]
 async fn bad_parameters_are_named() {
     let (_database, _writer, app) = with_orders(&[order_at(1, "u1"), order_at(2, "u1")]).await;
-    let of_user = app.json("/orders?user_id=u1&limit=1").await["next_cursor"].as_str().unwrap().to_owned();
-    let newest = app.json("/orders?limit=1").await["next_cursor"].as_str().unwrap().to_owned();
+    let of_user = app.json("/orders?user_id=u1&limit=1").await["next_cursor"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let newest = app.json("/orders?limit=1").await["next_cursor"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     for (query, pointers) in [
         ("limit=0".to_owned(), vec!["/query/limit"]),
         ("limit=501".to_owned(), vec!["/query/limit"]),
-        ("limit=x&cursor=y&user_id=".to_owned(), vec!["/query/user_id", "/query/cursor", "/query/limit"]),
+        (
+            "limit=x&cursor=y&user_id=".to_owned(),
+            vec!["/query/user_id", "/query/cursor", "/query/limit"],
+        ),
         ("user_id=a%00b".to_owned(), vec!["/query/user_id"]),
         (format!("cursor={of_user}"), vec!["/query/cursor"]),
         (format!("user_id=u1&cursor={newest}"), vec!["/query/cursor"]),
     ] {
-        assert_eq!(app.refused(&format!("/orders?{query}")).await, pointers, "{query}");
+        assert_eq!(
+            app.refused(&format!("/orders?{query}")).await,
+            pointers,
+            "{query}"
+        );
     }
     for wait in ["31", "-1", "1.5", "x"] {
-        assert_eq!(app.refused(&format!("/orders/o1?wait={wait}")).await, ["/query/wait"]);
+        assert_eq!(
+            app.refused(&format!("/orders/o1?wait={wait}")).await,
+            ["/query/wait"]
+        );
     }
 }
 
@@ -179,15 +236,21 @@ async fn waiting_for_an_order_wakes_when_it_is_stored() {
         .map(|number| {
             let app = Arc::clone(&app);
             tokio::spawn(async move {
-                let answer = app.get(&format!("/orders/late-{}?wait=20", number % 2)).await;
+                let answer = app
+                    .get(&format!("/orders/late-{}?wait=20", number % 2))
+                    .await;
                 (answer.status, Instant::now())
             })
         })
         .collect();
     let unknown = app.get("/orders/late-0").await;
     assert_eq!(unknown.status, 404);
-    writer.commit(&[json!({"order_id": "late-0", "user_id": "u", "amount": 1})]).await;
-    writer.commit(&[json!({"order_id": "late-1", "user_id": "u", "amount": 1})]).await;
+    writer
+        .commit(&[json!({"order_id": "late-0", "user_id": "u", "amount": 1})])
+        .await;
+    writer
+        .commit(&[json!({"order_id": "late-1", "user_id": "u", "amount": 1})])
+        .await;
     let committed = Instant::now();
     for waiter in waiting {
         let (status, answered) = waiter.await.unwrap();
@@ -215,8 +278,15 @@ async fn no_more_wait_than_may_and_a_stop_ends_all_of_them() {
         waiting.spawn(async move { app.get(&format!("/orders/never-{number}?wait=30")).await });
     }
     let one_too_many = waiting.join_next().await.unwrap().unwrap();
-    assert_eq!((one_too_many.status, one_too_many.header("retry-after")), (503, "1"));
-    assert!(one_too_many.text().contains("too many"), "{}", one_too_many.text());
+    assert_eq!(
+        (one_too_many.status, one_too_many.header("retry-after")),
+        (503, "1")
+    );
+    assert!(
+        one_too_many.text().contains("too many"),
+        "{}",
+        one_too_many.text()
+    );
     app.cancel();
     while let Some(answer) = waiting.join_next().await {
         let answer = answer.unwrap();

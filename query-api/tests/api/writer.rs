@@ -29,7 +29,11 @@ pub(crate) struct Batch {
 
 impl Writer {
     pub(crate) async fn new(database: &TestDatabase) -> Self {
-        Self { client: database.client().await, positions: BTreeMap::new(), orders: 0 }
+        Self {
+            client: database.client().await,
+            positions: BTreeMap::new(),
+            orders: 0,
+        }
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -39,14 +43,21 @@ impl Writer {
     /// As `/health` shows them.
     pub(crate) fn positions(&self) -> Value {
         let position = |(partition, (batch_no, next_offset)): (&i32, &(i64, i64))| {
-            (format!("{TOPIC}/{partition}"), json!({"batch_no": batch_no, "next_offset": next_offset}))
+            (
+                format!("{TOPIC}/{partition}"),
+                json!({"batch_no": batch_no, "next_offset": next_offset}),
+            )
         };
         Value::Object(self.positions.iter().map(position).collect())
     }
 
     /// One batch on partition 0.
     pub(crate) async fn commit(&mut self, orders: &[Value]) {
-        self.commit_batch(Batch { orders: orders.to_vec(), ..Batch::default() }).await;
+        self.commit_batch(Batch {
+            orders: orders.to_vec(),
+            ..Batch::default()
+        })
+        .await;
     }
 
     pub(crate) async fn commit_batch(&mut self, batch: Batch) {
@@ -82,12 +93,19 @@ fn complete(order: &Value, number: usize) -> CompleteOrder {
     normalised.complete(defaults)
 }
 
-async fn write_position(transaction: &Transaction<'_>, partition: i32, (batch_no, next_offset): (i64, i64)) {
+async fn write_position(
+    transaction: &Transaction<'_>,
+    partition: i32,
+    (batch_no, next_offset): (i64, i64),
+) {
     const SQL: &str = "
         INSERT INTO consumer_offsets (group_id, topic, partition, next_offset, batch_no, epoch, owner)
         VALUES ('tally', $1, $2, $3, $4, 1, 'test')
         ON CONFLICT (group_id, topic, partition) DO UPDATE SET next_offset = $3, batch_no = $4";
-    transaction.execute(SQL, &[&TOPIC, &partition, &next_offset, &batch_no]).await.unwrap();
+    transaction
+        .execute(SQL, &[&TOPIC, &partition, &next_offset, &batch_no])
+        .await
+        .unwrap();
 }
 
 async fn write_orders(transaction: &Transaction<'_>, orders: &[CompleteOrder]) {
@@ -148,8 +166,17 @@ async fn write_parts(transaction: &Transaction<'_>, order_no: i64, order: &Compl
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
     if let Some(to) = &order.delivery {
         let attributes = (!to.attributes.is_empty()).then_some(&to.attributes);
-        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 9] =
-            [&order_no, &to.name, &to.phone, &to.zip, &to.city, &to.address, &to.region, &to.email, &attributes];
+        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 9] = [
+            &order_no,
+            &to.name,
+            &to.phone,
+            &to.zip,
+            &to.city,
+            &to.address,
+            &to.region,
+            &to.email,
+            &attributes,
+        ];
         transaction.execute(DELIVERY, &values).await.unwrap();
     }
     if let Some(payment) = &order.payment {
@@ -189,10 +216,22 @@ async fn write_sums(transaction: &Transaction<'_>, partition: i32, orders: &[Com
                amount = sales_hourly.amount + $5";
     for order in orders {
         let (user_id, currency) = (order.user_id.as_str(), order.currency.as_str());
-        transaction.execute(STATS, &[&user_id, &currency, &order.amount, &order.created_at]).await.unwrap();
+        transaction
+            .execute(
+                STATS,
+                &[&user_id, &currency, &order.amount, &order.created_at],
+            )
+            .await
+            .unwrap();
         let items = i64::try_from(order.items.len()).unwrap();
         let hour = order.created_at.hour();
-        transaction.execute(SALES, &[&hour, &currency, &partition, &items, &order.amount]).await.unwrap();
+        transaction
+            .execute(
+                SALES,
+                &[&hour, &currency, &partition, &items, &order.amount],
+            )
+            .await
+            .unwrap();
     }
 }
 
@@ -201,7 +240,10 @@ async fn write_dead_letters(transaction: &Transaction<'_>, batch: &Batch) {
         INSERT INTO dead_letters (group_id, topic, partition, \"offset\", reason, detail, headers)
         VALUES ('tally', $1, $2, $3, 'invalid', 'test', '{}')";
     for offset in 0..i64::from(batch.dead_letters) {
-        transaction.execute(SQL, &[&TOPIC, &batch.partition, &offset]).await.unwrap();
+        transaction
+            .execute(SQL, &[&TOPIC, &batch.partition, &offset])
+            .await
+            .unwrap();
     }
 }
 
@@ -218,7 +260,14 @@ async fn write_batch(
     let user_ids: BTreeSet<&str> = orders.iter().map(|order| order.user_id.as_str()).collect();
     let buckets: BTreeSet<Timestamp> = orders.iter().map(|order| order.created_at.hour()).collect();
     let (user_ids, buckets) = (Vec::from_iter(user_ids), Vec::from_iter(buckets));
-    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 7] =
-        [&TOPIC, &batch.partition, &batch_no, &next_offset, &user_ids, &buckets, &batch.dead_letters];
+    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 7] = [
+        &TOPIC,
+        &batch.partition,
+        &batch_no,
+        &next_offset,
+        &user_ids,
+        &buckets,
+        &batch.dead_letters,
+    ];
     transaction.execute(SQL, &values).await.unwrap();
 }

@@ -1,11 +1,46 @@
 //! Connections to PostgreSQL: one pool a service, with every wait bounded.
 
+use std::fmt;
 use std::time::Duration;
 
 use deadpool_postgres::{
     BuildError, Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime,
 };
 use tokio_postgres::{Config, NoTls};
+
+/// Where the database is; the same in every service.
+#[derive(Clone, clap::Args)]
+pub struct DatabaseSettings {
+    /// PostgreSQL, as a URL or as key=value pairs.
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        default_value = "postgres://tally@127.0.0.1:15432/tally",
+        hide_env_values = true
+    )]
+    database_url: String,
+}
+
+/// The value may hold a password: it is not shown.
+#[derive(Debug, thiserror::Error)]
+#[error("DATABASE_URL is not a PostgreSQL URL: {0}")]
+pub struct InvalidDatabaseUrl(tokio_postgres::Error);
+
+impl DatabaseSettings {
+    /// Read here and not by the command line's parser, which repeats a bad value.
+    ///
+    /// # Errors
+    /// [`InvalidDatabaseUrl`].
+    pub fn config(&self) -> Result<Config, InvalidDatabaseUrl> {
+        self.database_url.parse().map_err(InvalidDatabaseUrl)
+    }
+}
+
+impl fmt::Debug for DatabaseSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DatabaseSettings { .. }")
+    }
+}
 
 /// How long a service may wait for PostgreSQL, and for what.
 #[derive(Debug, Clone)]
@@ -54,4 +89,18 @@ pub fn pool(mut config: Config, settings: &PoolSettings) -> Result<Pool, BuildEr
             })
         }))
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_database_url_is_refused_without_being_shown() {
+        let database_url = "postgres://u:hunter2@[bad".to_owned();
+        let settings = DatabaseSettings { database_url };
+        let error = settings.config().unwrap_err();
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+        assert!(!format!("{settings:?}").contains("hunter2"));
+    }
 }

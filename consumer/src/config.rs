@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use common::event::KafkaProperties;
 use common::http::ServerConfig;
 use common::ids::Currency;
+use common::pg::DatabaseSettings;
 use common::setting::duration;
 use common::telemetry::TelemetryConfig;
 
@@ -100,18 +101,6 @@ pub struct Config {
 
     #[command(flatten)]
     pub server: ServerConfig,
-}
-
-#[derive(Debug, Clone, Args)]
-pub struct DatabaseSettings {
-    /// PostgreSQL, as a URL or as key=value pairs.
-    #[arg(
-        long,
-        env = "DATABASE_URL",
-        default_value = "postgres://tally@127.0.0.1:15432/tally",
-        hide_env_values = true
-    )]
-    pub database_url: tokio_postgres::Config,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -154,7 +154,7 @@ fn connect(config: &Config) -> anyhow::Result<Store> {
         acquire_timeout: ACQUIRE_TIMEOUT,
         session_setup: SESSION_SETUP.to_owned(),
     };
-    let pool = common::pg::pool(config.database.database_url.clone(), &settings)?;
+    let pool = common::pg::pool(config.database.config()?, &settings)?;
     Ok(Store::new(
         pool,
         kafka.group_id.clone(),

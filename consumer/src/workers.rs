@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::ids::{Offset, Partition};
+use common::ids::{NextOffset, Offset, Partition};
 use common::retry::Backoff;
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +14,7 @@ use crate::decode::{Decoded, Decoder};
 use crate::observe;
 use crate::position::Position;
 use crate::source::{Generation, Intake, IntakeError, Record};
-use crate::store::{Committed, Slice, Store, StoreError};
+use crate::store::{Change, Committed, Slice, Store, StoreError};
 
 /// Waits between attempts while the database is in trouble.
 const FIRST_WAIT: Duration = Duration::from_millis(20);
@@ -36,6 +36,8 @@ pub struct Job {
     pub position: Position,
     /// Undecodable or invalid records since the last good one.
     pub poison_run: u32,
+    /// Where the partition ended when librdkafka last said so, up to a second before this job was given out.
+    pub seen_end: Option<NextOffset>,
     /// The partition is to be given up: a wait between attempts ends, an attempt does not.
     pub leaving: CancellationToken,
 }
@@ -83,7 +85,15 @@ impl Worker {
         let began = Instant::now();
         let batch = job.intake.take(self.limits)?;
         let records = batch.records();
+        let attempts = Attempts {
+            worker: self,
+            partition: job.partition,
+            leaving: &job.leaving,
+        };
         if records.is_empty() {
+            if let Some(end) = batch.end_of_partition(job.seen_end) {
+                attempts.follow(&mut job.position, end).await?;
+            }
             return Ok(Progress::Drained);
         }
         // Thousands of orders take milliseconds: long enough to leave the other tasks to the other threads.
@@ -94,16 +104,12 @@ impl Worker {
                 .collect()
         });
         let (until, flood) = self.until_flood(&mut job.poison_run, records, &decoded);
-        let mut lane = Attempts {
-            worker: self,
-            partition: job.partition,
-            leaving: &job.leaving,
-        };
-        lane.apply_all(
-            &mut job.position,
-            Slice::new(&records[..until], &decoded[..until]),
-        )
-        .await?;
+        attempts
+            .apply_all(
+                &mut job.position,
+                Slice::new(&records[..until], &decoded[..until]),
+            )
+            .await?;
         observe::batch(job.partition, until, began.elapsed());
         match flood {
             Some(halt) => Err(halt),
@@ -145,10 +151,10 @@ struct Attempts<'w> {
 impl Attempts<'_> {
     /// Applies the slice; while the database refuses a row, in halves, each a transaction of its own, until the record to
     /// blame stands alone: it becomes a dead letter, its neighbours land.
-    async fn apply_all(&mut self, position: &mut Position, whole: Slice<'_>) -> Result<(), Halt> {
+    async fn apply_all(&self, position: &mut Position, whole: Slice<'_>) -> Result<(), Halt> {
         let mut rest = vec![whole];
         while let Some(slice) = rest.pop() {
-            let committed = match self.apply(*position, slice).await {
+            let committed = match self.apply(*position, Change::Records(slice)).await {
                 Ok(committed) => committed,
                 Err(StoreError::Condemned { sqlstate, message }) => match slice.halves() {
                     Some((first, second)) => {
@@ -168,6 +174,18 @@ impl Attempts<'_> {
         Ok(())
     }
 
+    /// Everything before `end` was read and applied: the position follows.
+    async fn follow(&self, position: &mut Position, end: NextOffset) -> Result<(), Halt> {
+        if position.next_offset < end {
+            let committed = self
+                .apply(*position, Change::EndOfPartition(end))
+                .await
+                .map_err(halt)?;
+            *position = committed.position();
+        }
+        Ok(())
+    }
+
     async fn refuse(
         &self,
         position: Position,
@@ -177,20 +195,23 @@ impl Attempts<'_> {
         let record = slice.first();
         let letter = DeadLetter::new(record, Reason::Refused, detail, slice.first_order_id());
         let refused = [Decoded::Poison(Box::new(letter))];
-        self.apply(position, Slice::new(std::slice::from_ref(record), &refused))
-            .await
-            .map_err(halt)
+        self.apply(
+            position,
+            Change::Records(Slice::new(std::slice::from_ref(record), &refused)),
+        )
+        .await
+        .map_err(halt)
     }
 
     /// Tries until it is decided. Only giving the partition up ends it, and only between two attempts.
-    async fn apply(&self, position: Position, slice: Slice<'_>) -> Result<Committed, StoreError> {
+    async fn apply(&self, position: Position, change: Change<'_>) -> Result<Committed, StoreError> {
         let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         let mut failures = 0_u64;
         loop {
             let error = match self
                 .worker
                 .store
-                .apply(self.partition, position, slice)
+                .apply(self.partition, position, change)
                 .await
             {
                 Ok(committed) => {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use actix_web::web;
 use common::http::{BindError, Health, Server};
+use common::pg::InvalidDatabaseUrl;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::analytics::Live;
 use crate::cache::Cache;
-use crate::config::{Config, InvalidDatabaseUrl};
+use crate::config::Config;
 use crate::feed::Feed;
 use crate::freshness::Freshness;
 use crate::http::{self, State};
@@ -54,7 +55,7 @@ impl Application {
     /// # Errors
     /// [`StartError`].
     pub fn build(config: &Config) -> Result<Self, StartError> {
-        let database = config.database()?;
+        let database = config.database.config()?;
         let server = Server::bind(config.address, &config.server)?;
         let repo = Repo::new(
             database.clone(),

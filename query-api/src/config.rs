@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Parser;
 use common::http::ServerConfig;
 use common::ids::Currency;
+use common::pg::DatabaseSettings;
 use common::setting;
 use common::telemetry::TelemetryConfig;
 
@@ -17,14 +18,8 @@ pub struct Config {
     #[arg(long, env = "QUERY_API_ADDRESS", default_value = "127.0.0.1:8081")]
     pub address: SocketAddr,
 
-    /// PostgreSQL, as a URL or as key=value pairs.
-    #[arg(
-        long,
-        env = "DATABASE_URL",
-        default_value = "postgres://tally@127.0.0.1:15432/tally",
-        hide_env_values = true
-    )]
-    pub database_url: String,
+    #[command(flatten)]
+    pub database: DatabaseSettings,
 
     /// What an answer about one currency is about if the question names none and there are orders in it.
     #[arg(long, env = "DEFAULT_CURRENCY", default_value = "USD")]
@@ -57,19 +52,6 @@ pub struct Config {
     pub telemetry: TelemetryConfig,
 }
 
-/// The value may hold a password: it is not shown.
-#[derive(Debug, thiserror::Error)]
-#[error("DATABASE_URL is not a PostgreSQL URL: {0}")]
-pub struct InvalidDatabaseUrl(tokio_postgres::Error);
-
-impl Config {
-    /// # Errors
-    /// [`InvalidDatabaseUrl`].
-    pub fn database(&self) -> Result<tokio_postgres::Config, InvalidDatabaseUrl> {
-        self.database_url.parse().map_err(InvalidDatabaseUrl)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -86,18 +68,5 @@ mod tests {
                 "{name} has no environment variable"
             );
         }
-    }
-
-    #[test]
-    fn a_bad_database_url_is_refused_without_being_shown() {
-        let config =
-            Config::parse_from(["query-api", "--database-url", "postgres://u:hunter2@[bad"]);
-        assert!(
-            !config
-                .database()
-                .unwrap_err()
-                .to_string()
-                .contains("hunter2")
-        );
     }
 }

@@ -4,10 +4,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use common::ids::{NextOffset, Partition};
-use common::pg::PoolSettings;
+use common::pg::{DatabaseSettings, PoolSettings};
 use deadpool_postgres::Pool;
 
-use crate::config::{DatabaseSettings, OffsetsCommand};
+use crate::config::OffsetsCommand;
 use crate::verify::{Findings, verify as recompute};
 
 mod offsets;
@@ -21,7 +21,7 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// # Errors
 /// The database cannot be reached, or a migration fails; that one is rolled back.
 pub async fn migrate(database: &DatabaseSettings) -> anyhow::Result<ExitCode> {
-    let applied = common::migrate::migrate(&database.database_url).await?;
+    let applied = common::migrate::migrate(&database.config()?).await?;
     if applied.is_empty() {
         println!("the tables are up to date");
     } else {
@@ -93,5 +93,5 @@ fn pool(database: &DatabaseSettings) -> anyhow::Result<Pool> {
         acquire_timeout: ACQUIRE_TIMEOUT,
         session_setup: String::new(),
     };
-    Ok(common::pg::pool(database.database_url.clone(), &settings)?)
+    Ok(common::pg::pool(database.config()?, &settings)?)
 }

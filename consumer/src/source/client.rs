@@ -19,6 +19,8 @@ pub(super) fn config(settings: &KafkaSettings) -> ClientConfig {
         .set("enable.auto.offset.store", "false")
         // A position that the broker does not hold must stop the partition, never move it.
         .set("auto.offset.reset", "error")
+        // Control records are never seen; at the end of the partition the position moves past them.
+        .set("enable.partition.eof", "true")
         .set("statistics.interval.ms", "1000")
         // The default of one second starves a consumer whose queues are small.
         .set("fetch.queue.backoff.ms", "20")

@@ -26,6 +26,8 @@ use super::{Release, SourceEvent};
 pub struct PartitionStats {
     /// The broker's high watermark.
     pub end_offset: NextOffset,
+    /// Where fetching last reached the end of what may be read.
+    pub reached_end: Option<NextOffset>,
     /// Bytes fetched and not yet taken.
     pub buffered_bytes: u64,
     /// Bytes received for this partition since the process began.
@@ -192,6 +194,9 @@ impl ClientContext for Context {
             .map(|partition| {
                 let stats = PartitionStats {
                     end_offset: NextOffset(partition.hi_offset),
+                    // Negative: not yet.
+                    reached_end: (partition.eof_offset >= 0)
+                        .then_some(NextOffset(partition.eof_offset)),
                     buffered_bytes: partition.fetchq_size,
                     fetched_bytes: partition.rxbytes,
                 };

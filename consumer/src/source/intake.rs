@@ -32,12 +32,20 @@ pub enum IntakeError {
     Kafka(KafkaError),
 }
 
+enum Polled<'q> {
+    Record(BorrowedMessage<'q>),
+    EndOfPartition,
+    Nothing,
+}
+
 /// The records of one partition from a position on.
 pub struct Intake {
     queue: PartitionQueue<Context>,
     /// The last applied record, read first, to prove that the topic is the one the position belongs to.
     expected: Option<LastRecord>,
     next_offset: NextOffset,
+    /// The end of the partition was reached, and no record came since.
+    at_end: bool,
 }
 
 impl Intake {
@@ -46,6 +54,7 @@ impl Intake {
             queue,
             expected: position.last_record,
             next_offset: position.next_offset,
+            at_end: false,
         }
     }
 
@@ -59,11 +68,19 @@ impl Intake {
         let mut bytes = 0;
         let mut drained = false;
         while records.len() < limits.records && bytes < limits.bytes {
-            let polled = Self::poll(&self.queue, self.next_offset, self.expected.is_some())?;
-            let Some(message) = polled else {
-                drained = true;
-                break;
+            let proving = self.expected.is_some();
+            let message = match Self::poll(&self.queue, self.next_offset, proving)? {
+                Polled::Record(message) => message,
+                Polled::EndOfPartition => {
+                    self.at_end = true;
+                    continue;
+                }
+                Polled::Nothing => {
+                    drained = true;
+                    break;
+                }
             };
+            self.at_end = false;
             let record = Record::from(message);
             if let Some(expected) = self.expected.take() {
                 // A later record instead of it: it was compacted away, or another topic has none at that offset.
@@ -79,18 +96,19 @@ impl Intake {
             bytes += record.size_bytes();
             records.push(record);
         }
-        Ok(Batch::new(records, drained))
+        Ok(Batch::new(records, drained, self.at_end))
     }
 
     fn poll(
         queue: &PartitionQueue<Context>,
         position: NextOffset,
         proving: bool,
-    ) -> Result<Option<BorrowedMessage<'_>>, IntakeError> {
+    ) -> Result<Polled<'_>, IntakeError> {
         const NO_WAIT: Duration = Duration::ZERO;
         match queue.poll(NO_WAIT) {
-            None => Ok(None),
-            Some(Ok(message)) => Ok(Some(message)),
+            None => Ok(Polled::Nothing),
+            Some(Ok(message)) => Ok(Polled::Record(message)),
+            Some(Err(KafkaError::PartitionEOF(_))) => Ok(Polled::EndOfPartition),
             Some(Err(KafkaError::MessageConsumption(
                 RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,
             ))) => Err(if proving {

@@ -42,6 +42,34 @@ pub struct Store {
     application_name: String,
 }
 
+/// What a transaction is about.
+#[derive(Debug, Clone, Copy)]
+pub enum Change<'b> {
+    /// Records to apply; the position moves behind the last of them.
+    Records(Slice<'b>),
+    /// Nothing lies before this offset that could be read: control records of transactions, which leave gaps.
+    EndOfPartition(NextOffset),
+}
+
+impl Change<'_> {
+    fn end(self, start: Position) -> Position {
+        match self {
+            Self::Records(slice) => {
+                let last_record = slice.last_record();
+                Position {
+                    next_offset: last_record.offset.next(),
+                    last_record: Some(last_record),
+                    ..start
+                }
+            }
+            Self::EndOfPartition(next_offset) => Position {
+                next_offset,
+                ..start
+            },
+        }
+    }
+}
+
 /// How many records of a batch became what.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outcomes {
@@ -82,8 +110,8 @@ impl Store {
         }
     }
 
-    /// Applies a slice in one transaction and moves the position behind its last record. Safe to call again with the
-    /// same arguments after any error.
+    /// Makes a change in one transaction, which also moves the position. Safe to call again with the same arguments after
+    /// any error.
     ///
     /// # Errors
     /// [`StoreError`]: unless it is a connection that broke during COMMIT, nothing was applied.
@@ -91,14 +119,9 @@ impl Store {
         &self,
         partition: Partition,
         position: Position,
-        slice: Slice<'_>,
+        change: Change<'_>,
     ) -> Result<Committed, StoreError> {
-        let last_record = slice.last_record();
-        let end = Position {
-            next_offset: last_record.offset.next(),
-            last_record: Some(last_record),
-            ..position
-        };
+        let end = change.end(position);
         let mut client = self.pool.get().await?;
         let tx = client
             .transaction()
@@ -110,7 +133,15 @@ impl Store {
                 .map_err(StoreError::of(Part::Bookkeeping))?;
             return self.settle(&client, partition, end).await;
         };
-        let outcomes = self.write(&tx, partition, batch_no, &end, slice).await?;
+        let outcomes = match change {
+            Change::Records(slice) => self.write(&tx, partition, batch_no, &end, slice).await?,
+            Change::EndOfPartition(next_offset) => {
+                let nothing = Tally::default();
+                self.announce(&tx, partition, batch_no, next_offset, &nothing, 0)
+                    .await?;
+                Outcomes::default()
+            }
+        };
         // Every statement before has succeeded, so this cannot answer ROLLBACK: an aborted transaction has an error above.
         tx.commit()
             .await

@@ -7,6 +7,8 @@ use clap::Parser;
 use consumer::commands;
 use consumer::config::{Cli, Command};
 use lab::{Loss, Proxy};
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 
 /// Publishes `count` orders of 1.00 each for a few users over all partitions.
 async fn publish_orders(setup: &Setup, ids: std::ops::Range<u32>) {
@@ -236,4 +238,52 @@ async fn a_position_set_by_hand_is_guarded_recorded_and_gone_on_from() {
         .await[0];
     assert_eq!((change.get::<_, i64>(0), change.get::<_, i64>(1)), (10, 4));
     member.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn control_records_and_aborted_orders_leave_no_lag_behind() {
+    let setup = Setup::new(1).await;
+    let producer: ThreadedProducer<DefaultProducerContext> = ClientConfig::new()
+        .set("bootstrap.servers", setup.topic.brokers())
+        .set("transactional.id", setup.topic.name())
+        .create()
+        .expect("a producer");
+    producer
+        .init_transactions(PATIENCE)
+        .expect("the broker has transactions");
+    let send = |ids: std::ops::Range<u32>| {
+        producer.begin_transaction().expect("a transaction");
+        for id in ids {
+            let value = order(&format!("o{id}"), "u", "1.00").to_string();
+            let record = BaseRecord::<str, str>::to(setup.topic.name()).payload(&value);
+            producer
+                .send(record)
+                .map_err(|(error, _)| error)
+                .expect("room in the queue");
+        }
+    };
+    send(0..3);
+    producer.commit_transaction(PATIENCE).expect("committed");
+    send(100..102);
+    // Else they would be dropped before they were sent.
+    producer.flush(PATIENCE).expect("sent");
+    producer.abort_transaction(PATIENCE).expect("aborted");
+
+    let member = setup.member(&[]);
+    setup.applied().await;
+    assert_exact(&setup, 3).await;
+    let position = setup.positions().await[&0];
+    assert_eq!(position, 7, "three orders, a marker, two orders, a marker");
+
+    // From behind the marker it goes on, and so it does after a restart.
+    send(3..5);
+    producer.commit_transaction(PATIENCE).expect("committed");
+    setup.applied().await;
+    member.stop().await;
+    let member = setup.member(&[]);
+    send(5..6);
+    producer.commit_transaction(PATIENCE).expect("committed");
+    setup.applied().await;
+    member.stop().await;
+    assert_exact(&setup, 6).await;
 }

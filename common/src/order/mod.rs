@@ -29,7 +29,7 @@ pub use rejection::{FieldError, Rejection, excerpt};
 pub const MAX_ORDER_BYTES: usize = 512 * 1024;
 /// The most items an order may have.
 pub const MAX_ITEMS: usize = 5_000;
-/// The largest `attributes` of an order, those of its parts included, in bytes of JSON.
+/// The largest `attributes` of an order, those of its parts included, in bytes of JSON with its numbers written out.
 pub const MAX_ATTRIBUTES_BYTES: usize = 16 * 1024;
 /// How deep objects and arrays may nest.
 pub const MAX_DEPTH: usize = 64;

@@ -12,6 +12,8 @@ use super::input::Identity;
 
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Checkpoint {
+    /// Where the lines went: what was settled there is not settled elsewhere.
+    destination: String,
     files: Vec<Entry>,
 }
 
@@ -25,7 +27,10 @@ struct Entry {
 
 impl Checkpoint {
     /// Of the inputs that can be known again.
-    pub(super) fn of<'a>(files: impl Iterator<Item = (Option<&'a Identity>, FileMark)>) -> Self {
+    pub(super) fn of<'a>(
+        destination: &str,
+        files: impl Iterator<Item = (Option<&'a Identity>, FileMark)>,
+    ) -> Self {
         let entries = files.filter_map(|(identity, mark)| {
             Some(Entry {
                 identity: identity?.clone(),
@@ -33,6 +38,7 @@ impl Checkpoint {
             })
         });
         Self {
+            destination: destination.to_owned(),
             files: entries.collect(),
         }
     }
@@ -44,6 +50,11 @@ impl Checkpoint {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether it belongs to another destination.
+    pub(super) fn is_from_elsewhere(&self, destination: &str) -> bool {
+        !self.files.is_empty() && self.destination != destination
     }
 
     /// How far the file with exactly this identity came.

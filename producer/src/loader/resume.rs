@@ -25,6 +25,7 @@ pub(super) struct Resume {
     next: Instant,
     /// How to go on, for whoever interrupted.
     command: String,
+    destination: String,
 }
 
 impl Resume {
@@ -38,6 +39,7 @@ impl Resume {
         if config.resume && !known {
             bail!("--resume needs a file: standard input cannot be read again from where it ended");
         }
+        let destination = destination(config);
         let path = config
             .checkpoint
             .clone()
@@ -45,6 +47,15 @@ impl Resume {
         let marks = if config.resume {
             let checkpoint = Checkpoint::read(&path)
                 .with_context(|| format!("cannot go on from the checkpoint {}", path.display()))?;
+            let checkpoint = if checkpoint.is_from_elsewhere(&destination) {
+                eprintln!(
+                    "the checkpoint {} is of a load to another topic or broker: loading from the beginning",
+                    path.display()
+                );
+                Checkpoint::default()
+            } else {
+                checkpoint
+            };
             inputs
                 .iter()
                 .map(|input| mark(&checkpoint, input))
@@ -58,6 +69,7 @@ impl Resume {
             kept: config.resume,
             next: Instant::now() + INTERVAL,
             command: command(config),
+            destination,
         };
         Ok((resume, marks))
     }
@@ -112,7 +124,7 @@ impl Resume {
 
     fn checkpoint(&self, account: &Account) -> Checkpoint {
         let identities = self.identities.iter().map(Option::as_ref);
-        Checkpoint::of(identities.zip(account.marks()))
+        Checkpoint::of(&self.destination, identities.zip(account.marks()))
     }
 }
 
@@ -130,9 +142,20 @@ fn mark(checkpoint: &Checkpoint, input: &Input) -> FileMark {
     mark.unwrap_or_default()
 }
 
-/// The command line that goes on; whatever came from the environment still does.
+fn destination(config: &LoadConfig) -> String {
+    let publisher = &config.publisher;
+    format!("{} {}", publisher.kafka_brokers, publisher.kafka_topic)
+}
+
+/// The command line that goes on, to the same topic. `--kafka-config` may hold a password and is not repeated.
 fn command(config: &LoadConfig) -> String {
     let mut words = vec!["loader".to_owned(), "--resume".to_owned()];
+    let publisher = &config.publisher;
+    words.extend([
+        "--kafka-brokers".to_owned(),
+        quoted(&publisher.kafka_brokers),
+    ]);
+    words.extend(["--kafka-topic".to_owned(), quoted(&publisher.kafka_topic)]);
     if let Some(source) = &config.source {
         words.extend(["--source".to_owned(), quoted(source)]);
     }

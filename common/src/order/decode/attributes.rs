@@ -154,12 +154,13 @@ impl Decoder<'_> {
                     .errors
                     .add(at, format_args!("{defect} (got {})", json_excerpt(sent))),
             },
-            Value::Number(number) => {
-                if let Err(refused) = number::write(number, out) {
-                    self.errors
-                        .add(at, format_args!("{refused} (got {})", json_excerpt(sent)));
-                }
-            }
+            Value::Number(number) => match number::write(number, out) {
+                // Some hundred bytes of exponents would come back as hundreds of megabytes.
+                Ok(saved) => self.attributes_bytes += saved,
+                Err(refused) => self
+                    .errors
+                    .add(at, format_args!("{refused} (got {})", json_excerpt(sent))),
+            },
         }
         Ok(())
     }

@@ -18,11 +18,12 @@ const SHORT: usize = 21;
 pub(super) struct OutOfRange;
 
 /// Writes the canonical form of a number, given as JSON has it: no zeros that say nothing, no `-0`; plain digits, or
-/// `1.5e30` where they would need many zeros to fill them up.
-pub(super) fn write(number: &str, out: &mut Vec<u8>) -> Result<(), OutOfRange> {
+/// `1.5e30` where they would need many zeros to fill them up. Returns how many bytes that exponent saves: `jsonb` prints the
+/// plain form, and whoever reads it back has to hold it.
+pub(super) fn write(number: &str, out: &mut Vec<u8>) -> Result<usize, OutOfRange> {
     if number.len() <= SHORT && number.bytes().all(|byte| byte.is_ascii_digit()) {
         out.extend_from_slice(number.as_bytes());
-        return Ok(());
+        return Ok(0);
     }
     let (negative, unsigned) = match number.strip_prefix('-') {
         Some(unsigned) => (true, unsigned),
@@ -33,7 +34,7 @@ pub(super) fn write(number: &str, out: &mut Vec<u8>) -> Result<(), OutOfRange> {
     let digits = [integer.as_bytes(), fraction.as_bytes()].concat();
     let Some(first) = digits.iter().position(|&digit| digit != b'0') else {
         out.push(b'0');
-        return Ok(());
+        return Ok(0);
     };
     let last = digits
         .iter()
@@ -54,7 +55,7 @@ fn write_value(
     digits: &[u8],
     point: i64,
     out: &mut Vec<u8>,
-) -> Result<(), OutOfRange> {
+) -> Result<usize, OutOfRange> {
     let count = signed(digits.len());
     if point > MAX_INTEGER_DIGITS || count.saturating_sub(point) > MAX_DECIMALS {
         return Err(OutOfRange);
@@ -64,12 +65,17 @@ fn write_value(
     }
     let zeros = |count: i64| (0..count).map(|_| b'0');
     if point > count + MAX_FILL || point < -MAX_FILL {
+        let start = out.len();
         out.push(digits[0]);
         if digits.len() > 1 {
             out.push(b'.');
             out.extend_from_slice(&digits[1..]);
         }
         write!(out, "e{}", point - 1).expect("a Vec takes every byte");
+        // Without sign: all digits of a large number, `0.` with zeros before those of a small one.
+        let plain = if point > 0 { point } else { 2 - point + count };
+        let plain = usize::try_from(plain).expect("positive");
+        return Ok(plain.saturating_sub(out.len() - start));
     } else if point >= count {
         out.extend_from_slice(digits);
         out.extend(zeros(point - count));
@@ -83,7 +89,7 @@ fn write_value(
         out.extend(zeros(-point));
         out.extend_from_slice(digits);
     }
-    Ok(())
+    Ok(0)
 }
 
 /// The value of a number that is an integer of 64 bits, however it is written: `2`, `2.0`, `2e0`.
@@ -121,7 +127,7 @@ mod tests {
 
     fn canonical(number: &str) -> Result<String, OutOfRange> {
         let mut out = Vec::new();
-        write(number, &mut out).map(|()| String::from_utf8(out).unwrap())
+        write(number, &mut out).map(|_| String::from_utf8(out).unwrap())
     }
 
     #[test]

@@ -191,3 +191,13 @@ fn a_refused_order_is_known_by_its_id_where_that_can_be_read() {
     assert_eq!(id("{}"), None);
     assert_eq!(id(r#"{"order_id":"o""#), None);
 }
+
+#[test]
+fn numbers_in_attributes_count_as_long_as_they_are_when_written_out() {
+    let order = |numbers: &str| format!(r#"{{"user_id":"u","amount":1,"x":[{numbers}]}}"#);
+    assert!(Order::parse(order("1e308,1e-308").as_bytes(), latest()).is_ok());
+    let long = order("1e131071");
+    assert!(Order::parse(long.as_bytes(), latest()).is_err());
+    let many = order(&vec!["1e1000"; 17].join(","));
+    assert!(Order::parse(many.as_bytes(), latest()).is_err());
+}

@@ -57,6 +57,7 @@ tool_advice() { # TOOL
     mvn) echo "Maven (it fetches Kafka and PostgreSQL)" ;;
     cc | c++ | make) echo "$1 (the Kafka client library is built with it: a C and C++ compiler and make)" ;;
     browser) echo "Chromium (the page's tests run in it)" ;;
+    wrk) echo "wrk (scripts/bench loads the services with it)" ;;
     chromedriver) echo "chromedriver, of the browser's version (the page's tests drive it)" ;;
     *) echo "$1" ;;
   esac

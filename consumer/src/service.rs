@@ -145,7 +145,11 @@ async fn wait_for_servers(
     }
 }
 
-fn connect(config: &Config) -> anyhow::Result<Store> {
+/// The store as the service uses it; connections are made when they are needed.
+///
+/// # Errors
+/// The database's URL is none.
+pub fn connect(config: &Config) -> anyhow::Result<Store> {
     let kafka = &config.kafka;
     let application_name = application_name(&kafka.group_id);
     let settings = common::pg::PoolSettings {
@@ -178,6 +182,16 @@ pub(crate) fn application_name(group_id: &str) -> String {
     format!("tally-consumer/{}", ContentHash::of(group_id.as_bytes()))
 }
 
+/// How much one transaction holds.
+#[must_use]
+pub fn batch_limits(config: &Config) -> BatchLimits {
+    let pipeline = &config.pipeline;
+    BatchLimits {
+        records: usize::from(pipeline.batch_records),
+        bytes: usize::try_from(pipeline.batch_bytes).unwrap_or(usize::MAX),
+    }
+}
+
 fn worker(config: &Config, store: Store) -> Worker {
     let pipeline = &config.pipeline;
     Worker {
@@ -187,10 +201,7 @@ fn worker(config: &Config, store: Store) -> Worker {
             default_currency: pipeline.default_currency,
             max_future_skew: pipeline.max_future_skew,
         },
-        limits: BatchLimits {
-            records: usize::from(pipeline.batch_records),
-            bytes: usize::try_from(pipeline.batch_bytes).unwrap_or(usize::MAX),
-        },
+        limits: batch_limits(config),
         max_consecutive_poison: pipeline.max_consecutive_poison,
     }
 }

@@ -130,12 +130,24 @@ impl ProcessId {
     /// # Errors
     /// The process has ended.
     pub fn resident_bytes(self) -> anyhow::Result<u64> {
+        self.memory("VmRSS:")
+    }
+
+    /// The most resident memory it has had since it began.
+    ///
+    /// # Errors
+    /// The process has ended.
+    pub fn peak_resident_bytes(self) -> anyhow::Result<u64> {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(self, name: &'static str) -> anyhow::Result<u64> {
         anyhow::ensure!(self.is_alive(), "process {} has ended", self.id);
         let status = fs::read_to_string(format!("/proc/{}/status", self.id))?;
         let line = status
             .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .context("VmRSS")?;
+            .find_map(|line| line.strip_prefix(name))
+            .context(name)?;
         let kib: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
         Ok(kib * 1024)
     }

@@ -112,13 +112,15 @@ impl Program {
     }
 }
 
-/// Where Cargo put a binary: the test's own executable is in `deps/` beside it.
+/// Where Cargo put a binary: beside this program's own, or beside the `deps/` that a test's executable is in.
 fn built(binary: &str) -> anyhow::Result<PathBuf> {
-    let test = std::env::current_exe()?;
-    let folder = test
-        .parent()
-        .and_then(|deps| deps.parent())
-        .context("a test lies in target/…/deps")?;
+    let own = std::env::current_exe()?;
+    let own_folder = own.parent().context("a program lies in a folder")?;
+    let folder = if own_folder.ends_with("deps") {
+        own_folder.parent().context("deps lies in target/…")?
+    } else {
+        own_folder
+    };
     let path = folder.join(binary);
     ensure!(
         path.is_file(),
@@ -288,6 +290,9 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
+        if self.exit_status().is_some_and(|status| status.success()) {
+            return;
+        }
         let Some((mut child, _)) = self.running.take() else {
             return;
         };

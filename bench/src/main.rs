@@ -1,0 +1,18 @@
+use std::process::ExitCode;
+
+use bench::suite::{self, Arguments};
+use clap::Parser;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    let arguments = Arguments::parse();
+    let report = suite::run(&arguments).await?;
+    if arguments.json {
+        println!("{}", serde_json::to_string(&report)?);
+    }
+    Ok(if report.falls_short() {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}

@@ -7,6 +7,7 @@
 
 pub mod answers;
 mod browser;
+pub mod chaos;
 pub mod check;
 mod database;
 mod http;

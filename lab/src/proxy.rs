@@ -130,6 +130,11 @@ impl Proxy {
         });
     }
 
+    /// No more answers are lost.
+    pub fn disarm(&self) {
+        *lock(&self.shared.trap) = None;
+    }
+
     /// Waits until `times` answers have been lost in all.
     ///
     /// # Panics

@@ -1,0 +1,131 @@
+//! Which faults strike together, by name.
+
+use super::fault::Fault;
+use crate::Loss;
+
+/// A kind of bad night.
+#[derive(Debug)]
+pub struct Scenario {
+    pub name: &'static str,
+    /// One line for who chooses.
+    pub about: &'static str,
+    pub consumers: usize,
+    pub(super) faults: &'static [Fault],
+    /// The most that strike at the same time.
+    pub(super) at_once: usize,
+    /// A loader is killed and goes on with `--resume` too.
+    pub(super) kills_loader: bool,
+}
+
+const ONE_AT_A_TIME: Scenario = Scenario {
+    name: "",
+    about: "",
+    consumers: 2,
+    faults: &[],
+    at_once: 1,
+    kills_loader: false,
+};
+
+pub const SCENARIOS: [Scenario; 12] = [
+    Scenario {
+        name: "consumer-killed",
+        about: "kill -9 to one of three consumers, again and again",
+        consumers: 3,
+        faults: &[Fault::ConsumerKilled(0)],
+        ..ONE_AT_A_TIME
+    },
+    Scenario {
+        name: "consumer-frozen",
+        about: "SIGSTOP to a consumer, also past its session: a zombie wakes after the takeover",
+        faults: &[Fault::ConsumerFrozen(0)],
+        ..ONE_AT_A_TIME
+    },
+    Scenario {
+        name: "rebalance-storm",
+        about: "consumers leave and come back",
+        consumers: 3,
+        faults: &[
+            Fault::ConsumerStopped(0),
+            Fault::ConsumerStopped(0),
+            Fault::ConsumerKilled(0),
+        ],
+        at_once: 2,
+        ..ONE_AT_A_TIME
+    },
+    Scenario {
+        name: "database-crashed",
+        about: "PostgreSQL crashes or is restarted",
+        faults: &[Fault::DatabaseCrashed, Fault::DatabaseStopped],
+        ..ONE_AT_A_TIME
+    },
+    Scenario {
+        name: "database-stuck",
+        about: "PostgreSQL stands still, or somebody locks the orders",
+        faults: &[Fault::DatabaseFrozen, Fault::OrdersLocked],
+        ..ONE_AT_A_TIME
+    },
+    Scenario {
+        name: "network",
+        about: "the way to PostgreSQL is cut, or falls silent",
+        faults: &[Fault::DatabaseCut, Fault::DatabaseSilent],
+        ..ONE_AT_A_TIME
+    },
+    Scenario {
+        name: "commit-lost",
+        about: "COMMITs whose answers never arrive",
+        faults: &[
+            Fault::CommitAnswersLost(Loss::BeforeTheAnswer),
+            Fault::CommitAnswersLost(Loss::AfterTheAnswer),
+        ],
+        ..ONE_AT_A_TIME
+    },
+    Scenario {
+        name: "broker-killed",
+        about: "kill -9 to Kafka",
+        faults: &[Fault::BrokerKilled],
+        ..ONE_AT_A_TIME
+    },
+    Scenario {
+        name: "broker-frozen",
+        about: "SIGSTOP to Kafka",
+        faults: &[Fault::BrokerFrozen],
+        ..ONE_AT_A_TIME
+    },
+    Scenario {
+        name: "producer-killed",
+        about: "kill -9 to the producer in the middle of requests, and to a loader that resumes",
+        faults: &[Fault::ProducerKilled],
+        kills_loader: true,
+        ..ONE_AT_A_TIME
+    },
+    Scenario {
+        name: "query-api-killed",
+        about: "kill -9 to the query API: it warms up while orders come in",
+        faults: &[Fault::QueryApiKilled],
+        ..ONE_AT_A_TIME
+    },
+    Scenario {
+        name: "everything",
+        about: "all of it, up to three at once",
+        consumers: 3,
+        faults: &[
+            Fault::ConsumerKilled(0),
+            Fault::ConsumerFrozen(0),
+            Fault::ConsumerStopped(0),
+            Fault::ProducerKilled,
+            Fault::QueryApiKilled,
+            Fault::DatabaseCrashed,
+            Fault::DatabaseStopped,
+            Fault::DatabaseFrozen,
+            Fault::DatabaseCut,
+            Fault::DatabaseSilent,
+            Fault::CommitAnswersLost(Loss::BeforeTheAnswer),
+            Fault::CommitAnswersLost(Loss::AfterTheAnswer),
+            Fault::OrdersLocked,
+            Fault::BrokerKilled,
+            Fault::BrokerFrozen,
+        ],
+        at_once: 3,
+        kills_loader: true,
+    },
+];

@@ -8,6 +8,7 @@ use lab::{Program, Service, TestDatabase, free_address};
 use tokio_postgres::Client;
 
 use crate::backlog::{Backlog, Ids, Recipe};
+use crate::ingest::rate;
 use crate::memory::Peaks;
 use crate::memory_feed;
 use crate::report::{Figure, Pair};
@@ -184,11 +185,4 @@ async fn applied(client: &Client, group: &str, records: usize) -> anyhow::Result
         );
         tokio::time::sleep(LOOK).await;
     }
-}
-
-fn rate(count: usize, took: Duration) -> f64 {
-    // Far below 2⁵³.
-    #[expect(clippy::cast_precision_loss, reason = "a rate shows magnitudes")]
-    let count = count as f64;
-    count / took.as_secs_f64()
 }

@@ -4,9 +4,9 @@ use anyhow::ensure;
 use clap::Parser;
 
 use crate::backlog::Ids;
-use crate::drain;
 use crate::memory::Peaks;
 use crate::report::{self, Figure, Report};
+use crate::{drain, freshness, ingest, lone, read};
 
 /// Measures Tally against its targets. Exit code 1: something falls short.
 #[derive(Debug, Parser)]
@@ -31,14 +31,26 @@ pub struct Arguments {
 /// What can be measured together, by what of it can be named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Bench {
+    Load,
+    Http,
+    Batches,
     OneItem,
     ManyItems,
+    LoneOrder,
+    Read,
+    Freshness,
     Growth(Ids),
 }
 
-const BENCHES: [(Bench, &[&str]); 4] = [
+const BENCHES: [(Bench, &[&str]); 10] = [
+    (Bench::Load, &["load"]),
+    (Bench::Http, &["ingest-http"]),
+    (Bench::Batches, &["ingest-batch"]),
     (Bench::OneItem, &["drain/items-1", "drain/duplicates"]),
     (Bench::ManyItems, &["drain/items-20"]),
+    (Bench::LoneOrder, &["lone-order"]),
+    (Bench::Read, &["read"]),
+    (Bench::Freshness, &["freshness"]),
     (Bench::Growth(Ids::TimeOrdered), &["growth/time-ordered"]),
     (Bench::Growth(Ids::Random), &["growth/random"]),
 ];
@@ -51,6 +63,8 @@ const MEMORY: &str = "memory";
 /// A name is unknown, or something did not run.
 pub async fn run(arguments: &Arguments) -> anyhow::Result<Report> {
     let chosen = chosen(&arguments.names)?;
+    // What fails says so itself.
+    lab::tell_logs(false);
     let mut peaks = Peaks::default();
     let mut results = Vec::new();
     if !arguments.json {
@@ -58,6 +72,12 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<Report> {
     }
     for bench in chosen {
         let figures = match bench {
+            Bench::Load => ingest::file(arguments.orders * 2).await?,
+            Bench::Http => ingest::http(&mut peaks).await?,
+            Bench::Batches => ingest::batches(arguments.orders, &mut peaks).await?,
+            Bench::LoneOrder => lone::order(&mut peaks).await?,
+            Bench::Read => read::orders(&mut peaks).await?,
+            Bench::Freshness => freshness::of_answers(&mut peaks).await?,
             Bench::OneItem => drain::one_item(arguments.orders, &mut peaks).await?,
             Bench::ManyItems => drain::many_items(arguments.orders / 10, &mut peaks).await?,
             Bench::Growth(ids) => {

@@ -11,6 +11,7 @@ use futures_util::FutureExt;
 use rand::{Rng, RngExt};
 
 use crate::orders::choices;
+use crate::tell_logs;
 
 mod fault;
 mod scenario;
@@ -25,7 +26,7 @@ use stage::Stage;
 use traffic::Traffic;
 
 /// How long faults strike.
-const STORM: Duration = Duration::from_secs(25);
+const STORM: Duration = Duration::from_secs(30);
 /// For everything to be whole again: longer than a broker and a database take to start, and a session to end.
 const RECOVERY: Duration = Duration::from_secs(120);
 
@@ -61,6 +62,7 @@ impl Scenario {
             injected: Vec::new(),
             recovery_seconds: 0.0,
         };
+        tell_logs(true);
         match told(self.play(seed, outcome.clone())).await {
             Ok(played) => return played,
             Err(error) => outcome
@@ -77,7 +79,7 @@ impl Scenario {
         let until = Instant::now() + STORM;
         while Instant::now() < until {
             tokio::time::sleep(
-                random.random_range(Duration::from_millis(100)..Duration::from_millis(1_500)),
+                random.random_range(Duration::from_millis(500)..Duration::from_millis(3_000)),
             )
             .await;
             let faults = self.draw(&mut random);
@@ -103,6 +105,7 @@ impl Scenario {
         outcome.recovery_seconds = healed.elapsed().as_secs_f64();
         (outcome.acked, outcome.unknown) = sent.counts();
         outcome.violations = verdict::violations(&stage, sent).await?;
+        tell_logs(!outcome.violations.is_empty());
         Ok(outcome)
     }
 

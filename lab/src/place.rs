@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::settings;
 
@@ -9,11 +10,31 @@ use crate::settings;
 const TAIL: usize = 40;
 
 /// Makes an empty directory whose name begins with `name`. `scripts/test` removes it at its end.
-pub(crate) fn make(name: &str) -> PathBuf {
+///
+/// # Panics
+/// It cannot be made.
+#[must_use]
+pub fn make(name: &str) -> PathBuf {
     let unique = uuid::Uuid::new_v4().simple().to_string();
     let place = settings::directory().join(format!("{name}-{}", &unique[..8]));
     fs::create_dir_all(&place).unwrap_or_else(|error| panic!("{}: {error}", place.display()));
     place
+}
+
+/// Whether ends of logs are told when servers and services go.
+static TOLD: AtomicBool = AtomicBool::new(true);
+
+/// Who ends a test shows the ends of its logs, for what failed; a harness throws them away otherwise. A program without one
+/// says here when nothing failed.
+pub fn tell_logs(told: bool) {
+    TOLD.store(told, Ordering::Relaxed);
+}
+
+/// Tells the end of a log to standard error.
+pub(crate) fn tell_log(log: &Path) {
+    if TOLD.load(Ordering::Relaxed) {
+        eprintln!("{}", log_tail(log));
+    }
 }
 
 /// The last lines of a log, or why there are none.

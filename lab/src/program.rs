@@ -290,9 +290,6 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        if self.exit_status().is_some_and(|status| status.success()) {
-            return;
-        }
         let Some((mut child, _)) = self.running.take() else {
             return;
         };
@@ -301,6 +298,6 @@ impl Drop for Service {
             eprintln!("{} could not be killed", self.name);
         }
         // The harness shows this for a test that failed, and only then.
-        eprintln!("{}", self.log_tail());
+        place::tell_log(&self.place.join("log"));
     }
 }

@@ -128,7 +128,7 @@ impl OwnServer {
 
 impl Drop for OwnServer {
     fn drop(&mut self) {
-        eprintln!("{}", place::log_tail(&self.log()));
+        place::tell_log(&self.log());
         if let Err(error) = self.thaw() {
             eprintln!("{error:#}");
         }

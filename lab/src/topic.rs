@@ -14,7 +14,7 @@ use crate::settings;
 
 mod records;
 
-pub use records::{Record, StoredRecord};
+pub use records::{Record, RecordPublisher, StoredRecord};
 
 /// For one answer of the broker.
 const BROKER_PATIENCE: Duration = Duration::from_secs(30);

@@ -87,7 +87,7 @@ impl Drop for Driver {
         if self.child.wait().is_err() {
             eprintln!("chromedriver could not be waited for");
         }
-        eprintln!("{}", place::log_tail(&self.place.join("log")));
+        place::tell_log(&self.place.join("log"));
         // A profile is tens of megabytes.
         if let Err(error) = std::fs::remove_dir_all(&self.place) {
             eprintln!("{}: {error}", self.place.display());

@@ -34,17 +34,34 @@ pub struct StoredRecord {
     pub headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
+/// Publishes to one topic over one connection.
+pub struct RecordPublisher {
+    topic: String,
+    producer: FutureProducer,
+}
+
 impl TestTopic {
+    /// # Errors
+    /// The client could not be made.
+    pub fn publisher(&self) -> anyhow::Result<RecordPublisher> {
+        let producer = self
+            .client()
+            .set("enable.idempotence", "true")
+            .set("partitioner", "murmur2_random")
+            .set("linger.ms", "0")
+            .create()?;
+        Ok(RecordPublisher {
+            topic: self.name.clone(),
+            producer,
+        })
+    }
+
     /// Publishes one record and returns its partition and offset.
     ///
     /// # Errors
     /// The broker did not acknowledge it.
     pub async fn publish(&self, record: &Record) -> anyhow::Result<(i32, i64)> {
-        let positions = self.publish_all(std::slice::from_ref(record)).await?;
-        positions
-            .into_iter()
-            .next()
-            .context("one record has one position")
+        self.publisher()?.publish(record).await
     }
 
     /// Publishes records, each partition's in the order given, and returns their partitions and offsets.
@@ -52,50 +69,16 @@ impl TestTopic {
     /// # Errors
     /// The broker did not acknowledge one of them.
     pub async fn publish_all(&self, records: &[Record]) -> anyhow::Result<Vec<(i32, i64)>> {
-        let producer: FutureProducer = self
-            .client()
-            .set("enable.idempotence", "true")
-            .set("partitioner", "murmur2_random")
-            .create()?;
+        let publisher = self.publisher()?;
         let mut deliveries = Vec::with_capacity(records.len());
         for record in records {
-            deliveries.push(self.enqueue(&producer, record).await?);
+            deliveries.push(publisher.enqueue(record).await?);
         }
         let mut positions = Vec::with_capacity(records.len());
         for delivery in deliveries {
-            let delivered = delivery.await?.map_err(|(error, _)| error)?;
-            positions.push((delivered.partition, delivered.offset));
+            positions.push(delivered(delivery).await?);
         }
         Ok(positions)
-    }
-
-    async fn enqueue(
-        &self,
-        producer: &FutureProducer,
-        record: &Record,
-    ) -> anyhow::Result<DeliveryFuture> {
-        let headers = record
-            .headers
-            .iter()
-            .fold(OwnedHeaders::new(), |headers, (key, value)| {
-                headers.insert(Header {
-                    key,
-                    value: Some(value),
-                })
-            });
-        loop {
-            let mut outgoing = FutureRecord::<[u8], [u8]>::to(&self.name).headers(headers.clone());
-            outgoing.partition = record.partition;
-            outgoing.key = record.key.as_deref();
-            outgoing.payload = record.value.as_deref();
-            match producer.send_result(outgoing) {
-                Ok(delivery) => return Ok(delivery),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-                Err((error, _)) => bail!(error),
-            }
-        }
     }
 
     /// Every record that the topic holds, by partition and offset.
@@ -129,6 +112,46 @@ impl TestTopic {
         records.sort_by_key(|record| (record.partition, record.offset));
         Ok(records)
     }
+}
+
+impl RecordPublisher {
+    /// See [`TestTopic::publish`].
+    ///
+    /// # Errors
+    /// The broker did not acknowledge it.
+    pub async fn publish(&self, record: &Record) -> anyhow::Result<(i32, i64)> {
+        delivered(self.enqueue(record).await?).await
+    }
+
+    async fn enqueue(&self, record: &Record) -> anyhow::Result<DeliveryFuture> {
+        let headers = record
+            .headers
+            .iter()
+            .fold(OwnedHeaders::new(), |headers, (key, value)| {
+                headers.insert(Header {
+                    key,
+                    value: Some(value),
+                })
+            });
+        loop {
+            let mut outgoing = FutureRecord::<[u8], [u8]>::to(&self.topic).headers(headers.clone());
+            outgoing.partition = record.partition;
+            outgoing.key = record.key.as_deref();
+            outgoing.payload = record.value.as_deref();
+            match self.producer.send_result(outgoing) {
+                Ok(delivery) => return Ok(delivery),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                Err((error, _)) => bail!(error),
+            }
+        }
+    }
+}
+
+async fn delivered(delivery: DeliveryFuture) -> anyhow::Result<(i32, i64)> {
+    let delivered = delivery.await?.map_err(|(error, _)| error)?;
+    Ok((delivered.partition, delivered.offset))
 }
 
 impl StoredRecord {

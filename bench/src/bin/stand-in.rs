@@ -1,0 +1,9 @@
+//! A server that ours are held against, as a process of its own like theirs.
+
+use bench::stand_in::StandIn;
+use clap::Parser;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    StandIn::parse().run().await
+}

@@ -36,6 +36,12 @@ impl ProcessId {
         })
     }
 
+    /// The number alone, as others know the process.
+    #[must_use]
+    pub fn number(self) -> i32 {
+        self.id
+    }
+
     /// Reads a record as `scripts/servers/ctl` writes it: the id and the start time.
     ///
     /// # Errors
@@ -130,12 +136,24 @@ impl ProcessId {
     /// # Errors
     /// The process has ended.
     pub fn resident_bytes(self) -> anyhow::Result<u64> {
+        self.memory("VmRSS:")
+    }
+
+    /// The most resident memory that it ever had.
+    ///
+    /// # Errors
+    /// The process has ended.
+    pub fn peak_resident_bytes(self) -> anyhow::Result<u64> {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(self, field: &'static str) -> anyhow::Result<u64> {
         anyhow::ensure!(self.is_alive(), "process {} has ended", self.id);
         let status = fs::read_to_string(format!("/proc/{}/status", self.id))?;
         let line = status
             .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .context("VmRSS")?;
+            .find_map(|line| line.strip_prefix(field))
+            .context(field)?;
         let kib: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
         Ok(kib * 1024)
     }

@@ -7,6 +7,9 @@ use crate::config::{GroupProtocol, KafkaSettings};
 
 /// librdkafka's own default for one partition's share of a fetch.
 const MAX_FETCH_BYTES: usize = 1024 * 1024;
+/// A member learns of a rebalance by its next heartbeat: often enough that partitions of one that leaves stand still for
+/// well under a second.
+const HEARTBEATS_PER_SESSION: u32 = 20;
 
 pub(super) fn config(settings: &KafkaSettings) -> ClientConfig {
     let mut config = ClientConfig::new();
@@ -49,7 +52,9 @@ pub(super) fn config(settings: &KafkaSettings) -> ClientConfig {
                 )
                 .set(
                     "heartbeat.interval.ms",
-                    (settings.session_timeout / 6).as_millis().to_string(),
+                    (settings.session_timeout / HEARTBEATS_PER_SESSION)
+                        .as_millis()
+                        .to_string(),
                 );
         }
         // The broker decides on sessions and assignors; librdkafka refuses the classic settings here.

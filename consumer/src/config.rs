@@ -168,8 +168,9 @@ pub struct PipelineSettings {
     #[arg(long, env = "MAX_FUTURE_SKEW", default_value = "1h", value_parser = duration)]
     pub max_future_skew: Duration,
 
-    /// How long a revoked partition's batch may take to finish before it is left to the next owner.
-    #[arg(long, env = "RELEASE_TIMEOUT", default_value = "2s", value_parser = duration)]
+    /// How long a revoked partition's batch may take to finish before it is left to the next owner. As long, this member's
+    /// other partitions fetch nothing.
+    #[arg(long, env = "RELEASE_TIMEOUT", default_value = "1s", value_parser = duration)]
     pub release_timeout: Duration,
 }
 

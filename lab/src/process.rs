@@ -36,6 +36,12 @@ impl ProcessId {
         })
     }
 
+    /// The number alone, as others know the process.
+    #[must_use]
+    pub fn number(self) -> i32 {
+        self.id
+    }
+
     /// Reads a record as `scripts/servers/ctl` writes it: the id and the start time.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use anyhow::{Context, bail, ensure};
 
 use crate::patience::eventually;
 use crate::process::{ProcessId, Signal};
-use crate::{place, settings};
+use crate::{Metrics, place, ports, settings};
 
 /// Longer than any service takes to become ready on a busy machine.
 pub const START_PATIENCE: Duration = Duration::from_secs(60);
@@ -100,6 +100,15 @@ impl Program {
         };
         service.start()?;
         Ok(service)
+    }
+
+    /// Starts it as a service on a free port, which it is told by the setting `address_setting`.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn serve_anywhere(self, name: &str, address_setting: &str) -> anyhow::Result<Service> {
+        let address = ports::free_address();
+        self.set(address_setting, address).serve(name, address)
     }
 
     fn command(&self) -> anyhow::Result<Command> {
@@ -274,6 +283,14 @@ impl Service {
     pub fn process(&self) -> anyhow::Result<ProcessId> {
         let (_, process) = self.running.as_ref().context("it was started")?;
         Ok(*process)
+    }
+
+    /// What its `/metrics` say now.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn metrics(&self) -> anyhow::Result<Metrics> {
+        Metrics::read(&self.url("/metrics")).await
     }
 
     /// What it has written so far.

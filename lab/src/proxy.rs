@@ -1,12 +1,12 @@
 //! A TCP proxy in the test's process, in front of one server: it passes, cuts, holds and refuses, and can lose exactly the
-//! answer that matters. It knows nothing of the protocol but bytes.
+//! answer that matters, or stop a client at exactly the byte that does. It knows nothing of the protocol but bytes.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -41,10 +41,17 @@ pub enum Loss {
     AfterTheAnswer,
 }
 
+/// What becomes of a connection on which the awaited bytes were seen.
+#[derive(Debug, Clone, Copy)]
+enum Catch {
+    Lose(Loss),
+    Hold,
+}
+
 #[derive(Debug)]
 struct Trap {
     bytes: Vec<u8>,
-    loss: Loss,
+    catch: Catch,
     left: u32,
 }
 
@@ -56,6 +63,10 @@ struct Shared {
     alive: Mutex<CancellationToken>,
     trap: Mutex<Option<Trap>>,
     sprung: watch::Sender<u32>,
+    /// Connections that a [`Catch::Hold`] has stopped so far.
+    held: watch::Sender<u32>,
+    /// Grows with each [`Proxy::pass`], which they wait for.
+    passes: watch::Sender<u32>,
     accepted: AtomicU64,
 }
 
@@ -75,6 +86,8 @@ impl Proxy {
             alive: Mutex::default(),
             trap: Mutex::default(),
             sprung: watch::Sender::new(0),
+            held: watch::Sender::new(0),
+            passes: watch::Sender::new(0),
             accepted: AtomicU64::new(0),
         });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&shared))).abort_handle();
@@ -99,6 +112,7 @@ impl Proxy {
     /// Everything flows, also what was held.
     pub fn pass(&self) {
         self.shared.mode.send_replace(Mode::Pass);
+        self.shared.passes.send_modify(|count| *count += 1);
     }
 
     /// Nothing flows and nobody is told: a black hole. New connections are taken.
@@ -119,13 +133,23 @@ impl Proxy {
 
     /// The next `times` that a client sends `bytes`, its connection is cut so that the answer is lost.
     pub fn lose_answer_to(&self, bytes: &[u8], loss: Loss, times: u32) {
+        self.set_trap(bytes, Catch::Lose(loss), times);
+    }
+
+    /// The next `times` that a client sends `bytes`, what it sent before them reaches the server, and neither they nor
+    /// anything after them on that connection does until [`Proxy::pass`]. It ends when the client ends it.
+    pub fn hold_at(&self, bytes: &[u8], times: u32) {
+        self.set_trap(bytes, Catch::Hold, times);
+    }
+
+    fn set_trap(&self, bytes: &[u8], catch: Catch, times: u32) {
         assert!(
             !bytes.is_empty() && times > 0,
             "there is something to wait for"
         );
         *lock(&self.shared.trap) = Some(Trap {
             bytes: bytes.to_vec(),
-            loss,
+            catch,
             left: times,
         });
     }
@@ -133,6 +157,17 @@ impl Proxy {
     /// No more answers are lost.
     pub fn disarm(&self) {
         *lock(&self.shared.trap) = None;
+    }
+
+    /// Waits until `times` connections in all have been stopped by [`Proxy::hold_at`].
+    ///
+    /// # Panics
+    /// The proxy was dropped.
+    pub async fn held(&self, times: u32) {
+        let mut held = self.shared.held.subscribe();
+        held.wait_for(|count| *count >= times)
+            .await
+            .expect("the proxy holds the sender");
     }
 
     /// Waits until `times` answers have been lost in all.
@@ -160,22 +195,19 @@ impl Shared {
         std::mem::take(&mut *lock(&self.alive)).cancel();
     }
 
-    /// Whether the trap springs at `sent`, the end of what a client has sent so far.
-    fn springs(&self, sent: &[u8]) -> Option<Loss> {
+    /// Whether the trap springs at `sent`, the end of what a client has sent so far, and where in it the bytes begin.
+    fn springs(&self, sent: &[u8]) -> Option<(Catch, usize)> {
         let mut trap = lock(&self.trap);
         let set = trap.as_mut()?;
-        if !sent
+        let at = sent
             .windows(set.bytes.len())
-            .any(|window| window == set.bytes)
-        {
-            return None;
-        }
-        let loss = set.loss;
+            .position(|window| window == set.bytes)?;
+        let catch = set.catch;
         set.left -= 1;
         if set.left == 0 {
             *trap = None;
         }
-        Some(loss)
+        Some((catch, at))
     }
 
     /// How much of what was sent before has to be looked at again: the bytes may arrive in two parts.
@@ -251,18 +283,28 @@ async fn requests(link: &Link, mut client: OwnedReadHalf, mut server: OwnedWrite
         seen.drain(..seen.len() - keep);
         seen.extend_from_slice(&buffer[..length]);
         let sprung = link.shared.springs(&seen);
-        if sprung.is_some() {
+        if let Some((Catch::Lose(_), _)) = sprung {
             // Before the request goes on, or the answer could overtake.
             link.mute.store(true, Ordering::SeqCst);
         }
-        if server.write_all(&buffer[..length]).await.is_err() {
+        let mut rest = &buffer[..length];
+        if let Some((Catch::Hold, at)) = sprung {
+            let (before, held) = rest.split_at(at.saturating_sub(keep));
+            if server.write_all(before).await.is_err() || !link.hold(&client).await {
+                return;
+            }
+            rest = held;
+        }
+        if server.write_all(rest).await.is_err() {
             return;
         }
         match sprung {
-            None => {}
-            Some(Loss::BeforeTheAnswer) => return link.spring(),
+            None | Some((Catch::Hold, _)) => {}
+            Some((Catch::Lose(Loss::BeforeTheAnswer), _)) => return link.spring(),
             // The other direction ends the connection when the answer is there.
-            Some(Loss::AfterTheAnswer) => return tokio::time::sleep(ANSWER_PATIENCE).await,
+            Some((Catch::Lose(Loss::AfterTheAnswer), _)) => {
+                return tokio::time::sleep(ANSWER_PATIENCE).await;
+            }
         }
     }
 }
@@ -283,6 +325,30 @@ async fn answers(link: &Link, mut server: OwnedReadHalf, mut client: OwnedWriteH
 impl Link {
     fn spring(&self) {
         self.shared.sprung.send_modify(|count| *count += 1);
+    }
+
+    /// Stands still until the proxy passes; false if the client has gone by then.
+    async fn hold(&self, client: &OwnedReadHalf) -> bool {
+        let mut passes = self.shared.passes.subscribe();
+        passes.mark_unchanged();
+        self.shared.held.send_modify(|count| *count += 1);
+        tokio::select! {
+            passed = passes.changed() => passed.is_ok(),
+            () = gone(client) => false,
+        }
+    }
+}
+
+/// Waits until the other side has closed the connection, with whatever it sent before still unread.
+async fn gone(client: &OwnedReadHalf) {
+    const LOOK: Duration = Duration::from_millis(10);
+    loop {
+        match client.ready(Interest::READABLE | Interest::ERROR).await {
+            Ok(ready) if !ready.is_read_closed() && !ready.is_error() => {}
+            Ok(_) | Err(_) => return,
+        }
+        // What is unread makes it ready at once.
+        tokio::time::sleep(LOOK).await;
     }
 }
 

@@ -1,7 +1,6 @@
 //! The three services as processes, on a database, a topic and a group of their own.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -10,7 +9,7 @@ use tokio_postgres::NoTls;
 
 use crate::check::Scene;
 use crate::patience::eventually;
-use crate::{Answer, Http, Program, Service, TestDatabase, TestTopic, database, ports, settings};
+use crate::{Answer, Http, Program, Service, TestDatabase, TestTopic, database, settings};
 
 const PARTITIONS: i32 = 6;
 
@@ -143,11 +142,9 @@ fn serve(
     address_setting: &str,
     settings: &BTreeMap<String, String>,
 ) -> anyhow::Result<Service> {
-    let address: SocketAddr = ports::free_address();
     Program::named(binary)
         .set_all(settings)
-        .set(address_setting, address)
-        .serve(name, address)
+        .serve_anywhere(name, address_setting)
 }
 
 impl Trio {

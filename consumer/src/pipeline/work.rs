@@ -55,7 +55,9 @@ impl Pipeline {
             .map(|(partition, _)| *partition)
             .collect();
         self.statistics = statistics;
-        // A partition does not become shorter; one of a topic that was made again is. The next claim compares records.
+        // A partition does not become shorter; one of a topic that was made again is, and while it is shorter than the
+        // position the broker refuses to be read there. The next claim compares records. What librdkafka hides is a topic that
+        // is made again and outgrows the position within the same second: it goes on at the same offset of the new one.
         for partition in shrunk {
             self.on_disturbed(partition);
         }
@@ -132,6 +134,15 @@ impl Pipeline {
             poison_run,
             ..
         } = job;
+        // Whatever became of the lane meanwhile: a member that was suspended is told of its loss by the group, and by the
+        // database.
+        if let Err(Halt::Fenced) = result {
+            observe::fenced();
+            tracing::warn!(
+                kafka.partition = partition.0,
+                "fenced: another member has claimed the partition; nothing was written"
+            );
+        }
         match self.lanes.remove(&partition) {
             Some(Lane::Working { arrived, .. }) => {
                 let running = Running {
@@ -181,12 +192,7 @@ impl Pipeline {
         match halt {
             Halt::Interrupted => self.wait(partition, Duration::ZERO),
             Halt::Fenced => {
-                observe::fenced();
                 self.source.stop(partition)?;
-                tracing::warn!(
-                    kafka.partition = partition.0,
-                    "fenced: another member has claimed the partition; nothing was written"
-                );
                 self.wait(partition, self.config.session_timeout);
             }
             // The record before the position may be gone while the position itself is still there.

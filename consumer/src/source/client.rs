@@ -10,6 +10,9 @@ const MAX_FETCH_BYTES: usize = 1024 * 1024;
 /// Below so many records for each KiB of its buffer a partition is fetched: what a buffer full of small orders holds. Fewer
 /// starve the workers: at 1,000 for a partition a replay of known orders ran at a quarter of its speed.
 const RECORDS_PER_BUFFER_KIB: usize = 1;
+/// A member learns of a rebalance by its next heartbeat: often enough that partitions of one that leaves stand still for
+/// well under a second.
+const HEARTBEATS_PER_SESSION: u32 = 20;
 
 pub(super) fn config(settings: &KafkaSettings) -> ClientConfig {
     let mut config = ClientConfig::new();
@@ -52,7 +55,9 @@ pub(super) fn config(settings: &KafkaSettings) -> ClientConfig {
                 )
                 .set(
                     "heartbeat.interval.ms",
-                    (settings.session_timeout / 6).as_millis().to_string(),
+                    (settings.session_timeout / HEARTBEATS_PER_SESSION)
+                        .as_millis()
+                        .to_string(),
                 );
         }
         // The broker decides on sessions and assignors; librdkafka refuses the classic settings here.

@@ -37,7 +37,8 @@ pub struct PartitionStats {
 pub(super) struct Context {
     topic: String,
     events: Sender<SourceEvent>,
-    /// How long a revocation waits for what is in flight.
+    /// How long a revocation waits for what is in flight. Until it is answered librdkafka pauses every partition of this
+    /// member (`rd_kafka_assignment_pause` in `rd_kafka_rebalance_op_incr`).
     release_timeout: Duration,
     membership: Mutex<Membership>,
 }

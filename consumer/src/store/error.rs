@@ -54,11 +54,29 @@ impl StoreError {
         if let Some(cause) = transient(db.code(), db.constraint()) {
             return Self::Transient { cause, message };
         }
+        if takes_a_number_twice(db.code(), db.constraint()) {
+            let message = format!(
+                "{message}: the sequence order_blocks is behind the orders, as after a restore; set it and restart: \
+                 SELECT setval('order_blocks', max(order_no) / 10000 + 1) FROM orders"
+            );
+            return Self::Fatal { sqlstate, message };
+        }
         match (part, &sqlstate[..2]) {
             (Part::Orders, "22" | "23") => Self::Condemned { sqlstate, message },
             (Part::Orders | Part::Bookkeeping, _) => Self::Fatal { sqlstate, message },
         }
     }
+}
+
+/// The keys of orders and their children are numbers that the consumer itself gives: that one is taken is no record's fault.
+fn takes_a_number_twice(code: &SqlState, constraint: Option<&str>) -> bool {
+    const KEYS: [&str; 4] = [
+        "orders_pkey",
+        "order_items_pkey",
+        "deliveries_pkey",
+        "payments_pkey",
+    ];
+    *code == SqlState::UNIQUE_VIOLATION && constraint.is_some_and(|name| KEYS.contains(&name))
 }
 
 /// Two partitions may carry the same new order_id at once: the slower one finds it stored when it tries again.
@@ -123,6 +141,16 @@ mod tests {
         );
         assert_eq!(transient(&unique, Some("orders_pkey")), None);
         assert_eq!(transient(&SqlState::CHECK_VIOLATION, None), None);
+    }
+
+    #[test]
+    fn a_number_that_is_taken_is_no_records_fault_and_an_operators_own_constraint_may_be() {
+        let unique = SqlState::UNIQUE_VIOLATION;
+        assert!(takes_a_number_twice(&unique, Some("orders_pkey")));
+        assert!(!takes_a_number_twice(&unique, Some(ORDER_ID_CONSTRAINT)));
+        assert!(!takes_a_number_twice(&unique, Some("one_track_number")));
+        let not_null = SqlState::NOT_NULL_VIOLATION;
+        assert!(!takes_a_number_twice(&not_null, None));
     }
 
     #[test]

@@ -77,7 +77,7 @@ async fn verify_finds_nothing_wrong_and_names_what_was_made_wrong() {
         acquire_timeout: PATIENCE,
         session_setup: String::new(),
     };
-    let pool = common::pg::pool(setup.database.config(), &settings).expect("a pool");
+    let pool = common::pg::pool(setup.group.database.config(), &settings).expect("a pool");
 
     let findings = verify(&pool).await.expect("the database answers");
     assert_eq!(findings.differences, []);

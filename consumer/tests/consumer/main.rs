@@ -1,6 +1,11 @@
-//! The consumer on a real Kafka and a real PostgreSQL, in this process: what it makes of records, and what must hold when
-//! something breaks.
+//! The consumer on a real Kafka and a real PostgreSQL, in this process or as processes: what it makes of records, and what
+//! must hold when something breaks. Each failure test stages one failure and looks at the tables afterwards.
 
 mod applying;
-mod faults;
+mod contention;
+mod crashes;
+mod ownership;
+mod positions;
+mod protocols;
+mod refusals;
 mod support;

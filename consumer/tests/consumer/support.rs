@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::Parser;
 use consumer::config::Cli;
 use consumer::service;
-use lab::{Record, TestDatabase, TestTopic};
+use lab::{Group, Http, Record, Service, TestDatabase, TestTopic};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -17,8 +18,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a test consumes from and into.
 pub(crate) struct Setup {
-    pub(crate) database: TestDatabase,
-    pub(crate) topic: TestTopic,
+    pub(crate) group: Group,
     pub(crate) client: Client,
 }
 
@@ -30,17 +30,24 @@ pub(crate) struct Member {
 
 impl Setup {
     pub(crate) async fn new(partitions: i32) -> Self {
-        let database = lab::database().await;
-        let client = database.client().await;
+        Self::on(lab::database().await, lab::topic(partitions).await).await
+    }
+
+    pub(crate) async fn on(database: TestDatabase, topic: TestTopic) -> Self {
+        let group = Group::on(database, topic).await;
         Self {
-            database,
-            topic: lab::topic(partitions).await,
-            client,
+            client: group.database.client().await,
+            group,
         }
     }
 
+    /// The group's.
+    pub(crate) fn name(&self) -> &str {
+        &self.group.name
+    }
+
     pub(crate) fn member(&self, settings: &[&str]) -> Member {
-        self.member_at(self.database.url(), settings)
+        self.member_at(self.group.database.url(), settings)
     }
 
     /// A member that reaches the database at another address, a proxy's for example.
@@ -50,11 +57,11 @@ impl Setup {
             "--database-url",
             database_url,
             "--kafka-brokers",
-            self.topic.brokers(),
+            self.group.topic.brokers(),
             "--kafka-topic",
-            self.topic.name(),
+            self.group.topic.name(),
             "--group-id",
-            self.topic.name(),
+            self.name(),
             "--address",
             "127.0.0.1:0",
         ];
@@ -73,7 +80,8 @@ impl Setup {
             ..Record::default()
         };
         let records: Vec<_> = values.into_iter().map(record).collect();
-        self.topic
+        self.group
+            .topic
             .publish_all(&records)
             .await
             .expect("the broker takes the records");
@@ -91,34 +99,32 @@ impl Setup {
             value: Some(value.to_vec()),
             ..Record::default()
         };
-        self.topic
+        self.group
+            .topic
             .publish(&record)
             .await
             .expect("the broker takes a record")
             .1
     }
 
+    /// Publishes orders of 1.00 each, for a few users, over all partitions in turn.
+    pub(crate) async fn publish_orders(&self, ids: std::ops::Range<u32>) {
+        let orders = ids.map(|id| {
+            let partition = i32::try_from(id).expect("few orders") % self.group.topic.partitions();
+            (
+                partition,
+                order(&format!("o{id}"), &format!("u{}", id % 7), "1.00"),
+            )
+        });
+        self.publish_all(orders).await;
+    }
+
     /// Waits until every record that is in the topic now was applied.
     pub(crate) async fn applied(&self) {
-        let ends = self
-            .topic
-            .end_offsets()
+        self.group
+            .quiet(PATIENCE)
             .await
             .expect("the broker tells its end offsets");
-        lab::eventually(PATIENCE, async || {
-            let positions = self.positions().await;
-            let behind: Vec<_> = ends
-                .iter()
-                .zip(0..)
-                .filter(|(end, partition)| **end > positions.get(partition).copied().unwrap_or(0))
-                .collect();
-            if behind.is_empty() {
-                Ok(())
-            } else {
-                Err(format!("not applied: {behind:?}; at {positions:?}"))
-            }
-        })
-        .await;
     }
 
     /// Next offsets by partition, as the database has them.
@@ -152,6 +158,59 @@ impl Member {
             .expect("it does not panic")
             .expect("it stops without an error");
     }
+}
+
+/// Waits until the member says that it has stopped a partition, and returns its reason.
+pub(crate) async fn stopped(member: &Service, partition: i32) -> String {
+    let url = member.url("/health");
+    lab::eventually(PATIENCE, async || {
+        // While a partition is stopped the member is not ready.
+        let health = Http::default().get(&url).await?.json()?;
+        let lanes = health["partitions"].as_array().context("partitions")?;
+        let lane = lanes
+            .iter()
+            .find(|lane| lane["partition"] == partition && lane["state"] == "stopped");
+        let reason = lane.and_then(|lane| lane["reason"].as_str());
+        reason
+            .map(str::to_owned)
+            .with_context(|| format!("partition {partition} is not stopped: {health}"))
+    })
+    .await
+}
+
+/// So many orders, each once, every sum what they say, and every record accounted for.
+pub(crate) async fn assert_exact(setup: &Setup, orders: i64) {
+    assert_sums(setup, orders).await;
+    setup
+        .group
+        .scene()
+        .assert_consistent()
+        .await
+        .expect("the servers can be asked");
+}
+
+/// So many orders, each once, and every sum what they say, whatever became of the topic.
+pub(crate) async fn assert_sums(setup: &Setup, orders: i64) {
+    assert_eq!(setup.count("SELECT count(*) FROM orders").await, orders);
+    assert_eq!(
+        setup.count("SELECT count(*) FROM order_items").await,
+        orders
+    );
+    assert_eq!(
+        setup
+            .count("SELECT sum(order_count)::bigint FROM sales_hourly")
+            .await,
+        orders
+    );
+    let wrong = setup
+        .count(
+            "SELECT count(*) FROM user_stats s FULL JOIN
+                    (SELECT user_id, currency, count(*) AS n, sum(amount) AS total FROM orders GROUP BY 1, 2) o
+                    USING (user_id, currency)
+              WHERE s.order_count IS DISTINCT FROM o.n OR s.total_amount IS DISTINCT FROM o.total",
+        )
+        .await;
+    assert_eq!(wrong, 0, "user_stats differ from the orders");
 }
 
 /// An order of one item that is worth `amount`.

@@ -119,6 +119,46 @@ async fn awaited_bytes_are_seen_where_they_arrive_in_two_parts() {
 }
 
 #[tokio::test]
+async fn what_comes_before_the_held_bytes_arrives_and_they_do_when_it_passes() {
+    let (proxy, mut client) = proxied().await;
+    proxy.hold_at(b"commit", 1);
+    client.write_all(b"before commit after").await.unwrap();
+    let mut answer = [0; 7];
+    client.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"BEFORE ");
+    tokio::time::timeout(PATIENCE, proxy.held(1)).await.unwrap();
+    client.write_all(b"!").await.unwrap();
+    let mut answer = [0; 13];
+    let held = tokio::time::timeout(A_WHILE, client.read_exact(&mut answer[..1]));
+    assert!(held.await.is_err());
+    assert!(connects_and_hears(&proxy).await, "no other is held");
+    proxy.pass();
+    tokio::time::timeout(PATIENCE, client.read_exact(&mut answer))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(&answer, b"COMMIT AFTER!");
+}
+
+#[tokio::test]
+async fn a_held_connection_ends_with_its_client() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = Proxy::start(listener.local_addr().unwrap()).await;
+    proxy.hold_at(b"stop", 1);
+    let mut client = TcpStream::connect(proxy.address()).await.unwrap();
+    client.write_all(b"go, stop, go").await.unwrap();
+    let (mut server, _) = listener.accept().await.unwrap();
+    tokio::time::timeout(PATIENCE, proxy.held(1)).await.unwrap();
+    drop(client);
+    let mut received = Vec::new();
+    tokio::time::timeout(PATIENCE, server.read_to_end(&mut received))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(received, b"go, ");
+}
+
+#[tokio::test]
 async fn a_dropped_proxy_is_gone() {
     let (proxy, mut client) = proxied().await;
     let address = proxy.address();

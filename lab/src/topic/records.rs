@@ -11,6 +11,11 @@ use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::{BROKER_PATIENCE, TestTopic};
+use crate::orders::TestOrder;
+
+/// How evenly [`TestTopic::publish_at`] sends.
+const TICKS_PER_SECOND: usize = 50;
+const TICK: Duration = Duration::from_millis(20);
 
 /// What [`TestTopic::publish`] sends: no part of it has to make sense to the services.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +25,26 @@ pub struct Record {
     pub key: Option<Vec<u8>>,
     pub value: Option<Vec<u8>>,
     pub headers: Vec<(String, Vec<u8>)>,
+}
+
+impl Record {
+    /// An order as a client's own producer would publish it: as it is sent, under its user.
+    #[must_use]
+    pub fn of(order: &TestOrder) -> Self {
+        Self {
+            key: Some(order.user_id.clone().into_bytes()),
+            value: Some(order.body.to_string().into_bytes()),
+            ..Self::default()
+        }
+    }
+
+    #[must_use]
+    pub fn to(self, partition: i32) -> Self {
+        Self {
+            partition: Some(partition),
+            ..self
+        }
+    }
 }
 
 /// A record as it lies in the topic.
@@ -69,10 +94,35 @@ impl TestTopic {
     /// # Errors
     /// The broker did not acknowledge one of them.
     pub async fn publish_all(&self, records: &[Record]) -> anyhow::Result<Vec<(i32, i64)>> {
+        self.publish_paced(records, usize::MAX).await
+    }
+
+    /// As [`TestTopic::publish_all`], `per_second` of them a second.
+    ///
+    /// # Errors
+    /// The broker did not acknowledge one of them.
+    pub async fn publish_at(
+        &self,
+        records: &[Record],
+        per_second: usize,
+    ) -> anyhow::Result<Vec<(i32, i64)>> {
+        self.publish_paced(records, (per_second / TICKS_PER_SECOND).max(1))
+            .await
+    }
+
+    async fn publish_paced(
+        &self,
+        records: &[Record],
+        per_tick: usize,
+    ) -> anyhow::Result<Vec<(i32, i64)>> {
         let publisher = self.publisher()?;
+        let mut ticks = tokio::time::interval(TICK);
         let mut deliveries = Vec::with_capacity(records.len());
-        for record in records {
-            deliveries.push(publisher.enqueue(record).await?);
+        for tick in records.chunks(per_tick) {
+            ticks.tick().await;
+            for record in tick {
+                deliveries.push(publisher.enqueue(record).await?);
+            }
         }
         let mut positions = Vec::with_capacity(records.len());
         for delivery in deliveries {

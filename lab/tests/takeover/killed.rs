@@ -1,4 +1,4 @@
-//! Alone in its file, so that nothing else runs beside it: it measures a time.
+//! A member that is killed, with the whole trio around it.
 
 use std::time::{Duration, Instant};
 
@@ -7,9 +7,10 @@ use lab::check::Expected;
 use lab::orders::{self, Orders, TestOrder};
 use lab::{Record, Trio, eventually};
 
+use crate::{PATIENCE, alone};
+
 /// A member is given up after 6 s of silence; its partitions have to be at work again within this.
 const TAKEOVER: Duration = Duration::from_secs(8);
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The partitions that each owner in the database has claimed.
 async fn owners(trio: &Trio) -> anyhow::Result<Vec<(i32, String)>> {
@@ -26,6 +27,7 @@ async fn owners(trio: &Trio) -> anyhow::Result<Vec<(i32, String)>> {
 #[tokio::test]
 async fn the_partitions_of_a_killed_consumer_are_taken_over_within_8_seconds() -> anyhow::Result<()>
 {
+    let _alone = alone().await;
     let mut trio = Trio::plan().consumers(2).start().await?;
     let orders: Vec<TestOrder> = Orders::seeded(41).of_users(200).take(6_000).collect();
     eventually(PATIENCE, async || {
@@ -49,11 +51,7 @@ async fn the_partitions_of_a_killed_consumer_are_taken_over_within_8_seconds() -
     let probes: Vec<TestOrder> = Orders::seeded(42).take(6).collect();
     let records: Vec<Record> = (0..)
         .zip(&probes)
-        .map(|(partition, order)| Record {
-            partition: Some(partition),
-            value: Some(order.body.to_string().into_bytes()),
-            ..Record::default()
-        })
+        .map(|(partition, order)| Record::of(order).to(partition))
         .collect();
     trio.topic.publish_all(&records).await?;
     trio.quiet(PATIENCE).await?;

@@ -30,6 +30,7 @@ pub use database::{TestDatabase, database};
 pub use http::{Answer, Http};
 pub use load::{Load, LoadSummary};
 pub use patience::eventually;
+pub use ports::free_address;
 pub use program::{Program, START_PATIENCE, Service};
 pub use proxy::{Loss, Proxy};
 pub use servers::{OwnKafka, OwnPostgres, Stop};

@@ -13,7 +13,8 @@ const ATTEMPTS: usize = 1_000;
 ///
 /// # Panics
 /// No port of the range is free.
-pub(crate) fn free_address() -> SocketAddr {
+#[must_use]
+pub fn free_address() -> SocketAddr {
     static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
     for _ in 0..ATTEMPTS {

@@ -1,6 +1,7 @@
 //! The producer and the loader against a real broker.
 #![cfg(test)]
 
+mod access;
 mod batch;
 mod faults;
 mod loader;

@@ -3,6 +3,7 @@
 
 mod access;
 mod batch;
+mod crowd;
 mod faults;
 mod loader;
 mod orders;

@@ -47,6 +47,11 @@ pub struct OrderSettings {
     #[arg(long, env = "BODY_TIMEOUT", default_value = "30s", value_parser = duration)]
     pub body_timeout: Duration,
 
+    /// Bytes of orders held at once, over all requests; an order beyond them is told to come again. Orders of up to 8 KiB
+    /// need no such room: MAX_CONNECTIONS bounds them.
+    #[arg(long, env = "ORDER_BUFFER_BYTES", default_value_t = 64 * 1024 * 1024, value_parser = clap::value_parser!(u32).range(524_288..))]
+    pub order_buffer_bytes: u32,
+
     /// Bytes of batches held at once, over all requests; a batch beyond them is told to come again.
     #[arg(long, env = "BATCH_BUFFER_BYTES", default_value_t = 64 * 1024 * 1024, value_parser = clap::value_parser!(u32).range(16_777_216..))]
     pub batch_buffer_bytes: u32,

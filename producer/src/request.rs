@@ -230,6 +230,25 @@ mod tests {
         }
     }
 
+    /// Whoever sent a request before an update may send it again after.
+    #[test]
+    fn the_ids_that_follow_from_a_key_never_change() {
+        let key = |caller| IdempotencyKey::parse(caller, b"k").unwrap();
+        assert_eq!(
+            [
+                key("").order_id(),
+                key("").order_id_at(7),
+                key("shop").order_id()
+            ]
+            .map(|id| id.to_string()),
+            [
+                "fcc4366a-96fa-5c02-a18e-11af5d9f2316",
+                "6526fd26-b39e-587b-9163-db49e676cdf2",
+                "da10b686-c48a-5b49-8a24-8ab0607795ff"
+            ]
+        );
+    }
+
     #[test]
     fn a_line_has_the_same_id_at_the_same_place_of_the_same_source_only() {
         let source = LineSource::named("/orders.ndjson");

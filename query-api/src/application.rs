@@ -56,7 +56,7 @@ impl Application {
     /// [`StartError`].
     pub fn build(config: &Config) -> Result<Self, StartError> {
         let database = config.database.config()?;
-        let server = Server::bind(config.address, &config.server)?;
+        let server = Server::bind(config.address, &config.server)?.open_to_all(&http::PAGES);
         let repo = Repo::new(
             database.clone(),
             config.pool_size.into(),

@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 use super::problem::HttpError;
 use super::server::readable;
 
+pub(super) const LIVE: &str = "/health/live";
+pub(super) const READY: &str = "/health/ready";
+pub(super) const REPORT: &str = "/health";
 /// When to ask again whether a service has become ready.
 const READY_RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -40,9 +43,9 @@ impl<F: Fn() -> Health + Send + Sync + 'static> HealthCheck for F {
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
-        .service(readable("/health/live", live))
-        .service(readable("/health/ready", ready))
-        .service(readable("/health", report));
+        .service(readable(LIVE, live))
+        .service(readable(READY, ready))
+        .service(readable(REPORT, report));
 }
 
 /// The process answers: a supervisor should not restart it.

@@ -10,6 +10,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::server::readable;
 
+pub(super) const METRICS: &str = "/metrics";
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// The unit of times in `/proc/PID/stat`: Linux shows them in hundredths of a second on every architecture.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -22,7 +23,7 @@ pub(super) struct Metrics {
 }
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.service(readable("/metrics", render));
+    config.service(readable(METRICS, render));
 }
 
 async fn render(metrics: web::Data<Metrics>) -> HttpResponse {

@@ -1,16 +1,26 @@
 //! What every HTTP server here has in common: one way to say that something went wrong ([`HttpError`], RFC 9457),
-//! health and metrics, limits on connections and time, and a stop that finishes what is in flight.
+//! API keys and rates, health and metrics, limits on connections and time, and a stop that finishes what is in flight.
 //!
 //! It knows no route but `/health…` and `/metrics`; each service brings its own.
 
+mod cors;
+mod gate;
+#[cfg(test)]
+mod gate_tests;
 mod health;
+mod keys;
 mod metrics;
 mod observe;
 mod problem;
+mod rate;
 mod server;
 #[cfg(test)]
 mod tests;
 
+pub use cors::Origin;
+pub use gate::GateConfig;
 pub use health::{Health, HealthCheck, Readiness};
+pub use keys::{KeyName, KeysError};
 pub use problem::{HttpError, PROBLEM_JSON};
+pub use rate::Rate;
 pub use server::{BindError, Server, ServerConfig, readable};

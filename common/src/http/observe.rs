@@ -7,16 +7,24 @@ use std::time::{Duration, Instant};
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::middleware::Next;
 use actix_web::{Error, ResponseError};
 use metrics::Histogram;
 
+use super::keys::KeyName;
 use super::problem::{HttpError, PROBLEM_JSON};
 
 const DURATION: &str = "http_request_duration_seconds";
 /// The route of requests to paths that nobody serves: one name for all, so that strangers cannot make up metrics.
 const NO_ROUTE: &str = "none";
+
+const NO_SNIFFING: HeaderValue = HeaderValue::from_static("nosniff");
+const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
+const NO_PAGE: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 pub(super) async fn observe(
     request: ServiceRequest,
@@ -24,21 +32,27 @@ pub(super) async fn observe(
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, Error> {
     let started = Instant::now();
     let mut response = problem_unless_answered(next.call(request).await?);
-    let status = response.status();
-    let headers = response.headers_mut();
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        header::HeaderValue::from_static("nosniff"),
-    );
-    let is_error = status.is_client_error() || status.is_server_error();
-    if is_error && !headers.contains_key(header::CACHE_CONTROL) {
-        headers.insert(
-            header::CACHE_CONTROL,
-            header::HeaderValue::from_static("no-store"),
-        );
-    }
+    let is_error = response.status().is_client_error() || response.status().is_server_error();
+    let is_private = KeyName::of(response.request()).is_some();
+    secure(response.headers_mut(), is_error || is_private);
     record(&response, started.elapsed());
     Ok(response)
+}
+
+/// What every answer says to browsers and caches, unless its handler said otherwise: it is what it claims to be, it is no
+/// page, nobody may frame it, and errors and what only a key's holder may see are kept nowhere.
+fn secure(headers: &mut HeaderMap, must_not_be_kept: bool) {
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, NO_SNIFFING);
+    let mut unless_said = |name: HeaderName, value: HeaderValue| {
+        if !headers.contains_key(&name) {
+            headers.insert(name, value);
+        }
+    };
+    unless_said(header::REFERRER_POLICY, NO_REFERRER);
+    unless_said(header::CONTENT_SECURITY_POLICY, NO_PAGE);
+    if must_not_be_kept {
+        unless_said(header::CACHE_CONTROL, NO_STORE);
+    }
 }
 
 fn problem_unless_answered<B: MessageBody>(

@@ -166,7 +166,7 @@ impl ResponseError for HttpError {
                 response.insert_header((header::ALLOW, Methods(allow).to_string()));
             }
             Self::Unauthorized { .. } => {
-                response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+                response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"tally\""));
             }
             _ => {}
         }

@@ -11,10 +11,13 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, FromRequest, HttpResponse, HttpServer, Resource, Responder, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpSocket;
+use tokio::signal::unix::Signal;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::gate::{Gate, GateConfig, gate};
 use super::health::{self, HealthCheck};
+use super::keys::{self, KeysError};
 use super::metrics::{self, Metrics};
 use super::observe::observe;
 use super::problem::HttpError;
@@ -49,9 +52,8 @@ pub struct ServerConfig {
     #[arg(long, env = "SHUTDOWN_TIMEOUT", default_value = "25s", value_parser = setting::duration)]
     pub shutdown_timeout: Duration,
 
-    /// Listen beyond loopback although no API keys are set.
-    #[arg(long, env = "INSECURE", default_value_t = false, value_parser = clap::builder::BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
-    pub insecure: bool,
+    #[command(flatten)]
+    pub gate: GateConfig,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -62,10 +64,14 @@ pub enum BindError {
         error: io::Error,
     },
     #[error(
-        "{0} can be reached from other machines and no API keys are set: listen on a loopback address, \
-         or pass --insecure (INSECURE=true) if something else keeps strangers away"
+        "{0} can be reached from other machines and no API keys are set: set --api-keys-file (API_KEYS_FILE), listen on a \
+         loopback address, or pass --insecure (INSECURE=true) if something else keeps strangers away"
     )]
     Exposed(SocketAddr),
+    #[error("the API keys cannot be used: {0}")]
+    Keys(#[from] KeysError),
+    #[error("SIGHUP cannot be listened to: {0}")]
+    Hangups(io::Error),
 }
 
 /// A server that listens and does not answer yet.
@@ -74,6 +80,9 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     config: ServerConfig,
+    gate: Gate,
+    /// Where there are keys to read again.
+    hangups: Option<Signal>,
     started_at: SystemTime,
 }
 
@@ -81,11 +90,14 @@ impl Server {
     /// Listens on `address`; port 0 takes a free one. To be called within a tokio runtime.
     ///
     /// # Errors
-    /// The address is taken or not ours, or lies beyond loopback without `insecure`.
+    /// The address is taken or not ours, or lies beyond loopback without keys or `insecure`; the keys cannot be used.
     pub fn bind(address: SocketAddr, config: &ServerConfig) -> Result<Self, BindError> {
-        if !address.ip().is_loopback() && !config.insecure {
+        let gate = Gate::new(&config.gate)?;
+        if !address.ip().is_loopback() && gate.keys().is_none() && !config.gate.insecure {
             return Err(BindError::Exposed(address));
         }
+        let hangups = gate.keys().map(|_| keys::hangups());
+        let hangups = hangups.transpose().map_err(BindError::Hangups)?;
         let failed = |error| BindError::Listen { address, error };
         let listener = listen(address).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
@@ -93,6 +105,8 @@ impl Server {
             listener,
             address,
             config: config.clone(),
+            gate,
+            hangups,
             started_at: SystemTime::now(),
         })
     }
@@ -101,6 +115,14 @@ impl Server {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Lets everyone in to `paths`, keys or not; one that ends in `*` means all that begin so. To be used for what shows
+    /// nothing of anybody's orders.
+    #[must_use]
+    pub fn open_to_all(mut self, paths: &[&'static str]) -> Self {
+        self.gate.open(paths);
+        self
     }
 
     /// Answers `routes`, `/health…` and `/metrics` until `stop` is cancelled; then takes no more connections and returns
@@ -120,6 +142,11 @@ impl Server {
     {
         // Ends with this function, however that ends.
         let _upkeep = AbortOnDropHandle::new(tokio::spawn(keep_up(recorded.clone())));
+        let _reload = self.hangups.zip(self.gate.keys()).map(|(hangups, keys)| {
+            AbortOnDropHandle::new(tokio::spawn(Arc::clone(keys).reload_at(hangups)))
+        });
+        let workers = workers(&self.config);
+        let gate_data = web::Data::new(self.gate);
         let health = web::Data::from(health);
         let metrics = web::Data::new(Metrics {
             recorded,
@@ -129,13 +156,14 @@ impl Server {
             App::new()
                 .app_data(health.clone())
                 .app_data(metrics.clone())
+                .app_data(gate_data.clone())
                 .configure(health::routes)
                 .configure(metrics::routes)
                 .configure(routes.clone())
                 .default_service(web::to(no_such_path))
+                .wrap(from_fn(gate))
                 .wrap(from_fn(observe))
         };
-        let workers = self.workers();
         // Not awaited in the same expression: the builder is not Send, the running server is.
         let server = HttpServer::new(app)
             .workers(workers)
@@ -149,12 +177,12 @@ impl Server {
             .run();
         server.await
     }
+}
 
-    fn workers(&self) -> usize {
-        match self.config.http_workers {
-            Some(workers) => usize::from(workers),
-            None => std::thread::available_parallelism().map_or(1, usize::from),
-        }
+fn workers(config: &ServerConfig) -> usize {
+    match config.http_workers {
+        Some(workers) => usize::from(workers),
+        None => std::thread::available_parallelism().map_or(1, usize::from),
     }
 }
 

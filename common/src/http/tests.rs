@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use clap::Parser;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::{Map, Value, json};
@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::gate_tests::KeysFile;
 use super::*;
 
 #[derive(Parser)]
@@ -25,24 +26,36 @@ fn config(arguments: &[&str]) -> ServerConfig {
     Config::parse_from([&["test", "--http-workers", "1"], arguments].concat()).server
 }
 
-struct Running {
+pub(super) struct Running {
     address: SocketAddr,
     stop: CancellationToken,
     server: JoinHandle<std::io::Result<()>>,
 }
 
 fn start(readiness: Readiness) -> Running {
+    start_with(readiness, &[])
+}
+
+pub(super) fn start_with(readiness: Readiness, arguments: &[&str]) -> Running {
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-    let server = Server::bind(loopback, &config(&[])).unwrap();
+    let server = Server::bind(loopback, &config(arguments)).unwrap();
+    let server = server.open_to_all(&["/page", "/static/*"]);
     let address = server.address();
     let health = move || Health {
         readiness: readiness.clone(),
         details: Map::from_iter([("lag".into(), json!(0))]),
     };
     let routes = |config: &mut web::ServiceConfig| {
+        let thing = web::resource("/thing")
+            .route(web::get().to(async || HttpResponse::Ok().body("thing")))
+            .route(web::head().to(async || HttpResponse::Ok().body("thing")))
+            .route(web::post().to(async |body: web::Bytes| body));
         config
-            .service(readable("/thing", async || {
-                HttpResponse::Ok().body("thing")
+            .service(thing)
+            .service(readable("/page", async || "page"))
+            .service(readable("/static/{name}", async || "file"))
+            .service(readable("/caller", async |request: HttpRequest| {
+                KeyName::of(&request).map_or("nobody".to_owned(), |name| name.to_string())
             }))
             .service(readable("/number", async |_: web::Query<Parameters>| {
                 HttpResponse::Ok().finish()
@@ -69,9 +82,19 @@ struct Parameters {
 }
 
 impl Running {
-    async fn ask(&self, request: &str) -> (String, String) {
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) async fn ask(&self, request: &str) -> (String, String) {
+        self.ask_with(request, "").await
+    }
+
+    /// `headers`: each with its line's end.
+    pub(super) async fn ask_with(&self, request: &str, headers: &str) -> (String, String) {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        let request = format!("{request} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let request =
+            format!("{request} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
@@ -79,7 +102,7 @@ impl Running {
         (head.to_lowercase(), body.to_owned())
     }
 
-    async fn problem(&self, request: &str) -> (String, Value) {
+    pub(super) async fn problem(&self, request: &str) -> (String, Value) {
         let (head, body) = self.ask(request).await;
         assert!(
             head.contains("content-type: application/problem+json"),
@@ -95,7 +118,7 @@ async fn an_unknown_path_a_wrong_method_and_a_bad_parameter_are_problem_document
     let running = start(Readiness::Ready);
     let (_, problem) = running.problem("GET /nothing").await;
     assert_eq!(problem["status"], 404);
-    let (head, problem) = running.problem("POST /thing").await;
+    let (head, problem) = running.problem("POST /page").await;
     assert_eq!(problem["status"], 405);
     assert!(head.contains("allow: get, head"), "{head}");
     let (_, problem) = running.problem("GET /number?n=many").await;
@@ -184,6 +207,8 @@ async fn listening_beyond_loopback_needs_to_be_asked_for() {
     assert!(matches!(refused, BindError::Exposed(_)));
     assert!(refused.to_string().contains("--insecure"));
     assert!(Server::bind(everywhere, &config(&["--insecure"])).is_ok());
+    let keys = KeysFile::new("strangers");
+    assert!(Server::bind(everywhere, &config(&keys.argument())).is_ok());
 }
 
 #[tokio::test]

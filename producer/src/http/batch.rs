@@ -41,9 +41,10 @@ pub(super) async fn accept(
     let limits = BodyLimits {
         bytes: MAX_BATCH_BYTES,
         timeout: door.settings.body_timeout,
+        free_bytes: 0,
     };
     let mut reserved = door.batch_room.reserve_nothing();
-    let body = body::read(&request, payload, limits, Some(&mut reserved)).await?;
+    let body = body::read(&request, payload, limits, &mut reserved).await?;
     let batch = Batch {
         door: &door,
         key,

@@ -1,4 +1,4 @@
-//! Reading a body: no more than its limit, no longer than its deadline, and all batches together within one bound.
+//! Reading a body: no more than its limit, no longer than its deadline, and all bodies of a kind together within one bound.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -17,20 +17,23 @@ use super::door::RETRY_AFTER;
 pub(super) struct BodyLimits {
     pub(super) bytes: usize,
     pub(super) timeout: Duration,
+    /// The beginning of a body that needs no room, so that small ones are read however little is left.
+    pub(super) free_bytes: usize,
 }
 
-/// Reads a body whole. What it takes is taken from `reserved`, where many share a bound.
+/// Reads a body whole. What it takes is taken from `reserved`, which is to be held for as long as the body or what was made
+/// of it.
 pub(super) async fn read(
     request: &HttpRequest,
     payload: Payload,
     limits: BodyLimits,
-    reserved: Option<&mut Reserved<'_>>,
+    reserved: &mut Reserved<'_>,
 ) -> Result<Bytes, HttpError> {
     let announced = announced_length(request);
     if announced.is_some_and(|length| length > limits.bytes) {
         return Err(too_large(limits.bytes));
     }
-    let arriving = arrive(payload, announced.unwrap_or(0), limits.bytes, reserved);
+    let arriving = arrive(payload, announced.unwrap_or(0), limits, reserved);
     match tokio::time::timeout(limits.timeout, arriving).await {
         Ok(body) => body,
         Err(_) => {
@@ -45,20 +48,19 @@ pub(super) async fn read(
 async fn arrive(
     mut payload: Payload,
     announced: usize,
-    limit: usize,
-    mut reserved: Option<&mut Reserved<'_>>,
+    limits: BodyLimits,
+    reserved: &mut Reserved<'_>,
 ) -> Result<Bytes, HttpError> {
     // Most orders come in one piece, which is then not copied.
     let mut only = Bytes::new();
     let mut pieces = BytesMut::new();
     while let Some(piece) = payload.next().await {
-        let piece = piece.map_err(|error| broken(&error, limit))?;
-        if only.len() + pieces.len() + piece.len() > limit {
-            return Err(too_large(limit));
+        let piece = piece.map_err(|error| broken(&error, limits.bytes))?;
+        let length = only.len() + pieces.len() + piece.len();
+        if length > limits.bytes {
+            return Err(too_large(limits.bytes));
         }
-        if let Some(reserved) = &mut reserved {
-            reserved.take(piece.len())?;
-        }
+        reserved.grow_to(length.saturating_sub(limits.free_bytes))?;
         if only.is_empty() && pieces.is_empty() {
             only = piece;
             continue;
@@ -109,6 +111,8 @@ fn broken(error: &PayloadError, limit: usize) -> HttpError {
 #[derive(Debug)]
 pub(super) struct Room {
     free: AtomicUsize,
+    /// What is held here: "orders", "batches".
+    what: &'static str,
 }
 
 /// What one request holds of a [`Room`]; given back when it is dropped.
@@ -119,9 +123,10 @@ pub(super) struct Reserved<'a> {
 }
 
 impl Room {
-    pub(super) fn new(bytes: u32) -> Self {
+    pub(super) fn new(bytes: u32, what: &'static str) -> Self {
         Self {
             free: AtomicUsize::new(usize::try_from(bytes).unwrap_or(usize::MAX)),
+            what,
         }
     }
 
@@ -135,21 +140,25 @@ impl Room {
 
 impl Reserved<'_> {
     /// Takes room for what arrived; nobody waits for room while holding some, so nobody waits for ever.
-    fn take(&mut self, bytes: usize) -> Result<(), HttpError> {
+    fn grow_to(&mut self, bytes: usize) -> Result<(), HttpError> {
+        let more = bytes.saturating_sub(self.bytes);
         let taken = self
             .room
             .free
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| {
-                free.checked_sub(bytes)
+                free.checked_sub(more)
             });
         if taken.is_err() {
             return Err(HttpError::Unavailable {
-                detail: "too many batches at once; nothing of this one was taken".into(),
+                detail: format!(
+                    "too many {} at once; nothing of this request was taken",
+                    self.room.what
+                ),
                 retry_after: RETRY_AFTER,
                 order_id: None,
             });
         }
-        self.bytes += bytes;
+        self.bytes += more;
         Ok(())
     }
 }
@@ -166,16 +175,17 @@ mod tests {
 
     #[test]
     fn room_that_was_taken_is_given_back() {
-        let room = Room::new(100);
+        let room = Room::new(100, "batches");
         let mut first = room.reserve_nothing();
-        first.take(60).unwrap();
-        first.take(20).unwrap();
+        first.grow_to(60).unwrap();
+        first.grow_to(80).unwrap();
         let mut second = room.reserve_nothing();
         assert!(matches!(
-            second.take(21),
+            second.grow_to(21),
             Err(HttpError::Unavailable { .. })
         ));
+        second.grow_to(20).unwrap();
         drop(first);
-        second.take(100).unwrap();
+        second.grow_to(100).unwrap();
     }
 }

@@ -2,14 +2,12 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::header;
-use common::http::HttpError;
+use common::http::{HttpError, KeyName};
 use common::order::FieldError;
 
 use crate::request::{IdempotencyKey, TraceParent};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
-/// Requests carry no API key yet that could tell callers apart.
-const ANYONE: &str = "";
 
 /// How a body is written, as far as its sender says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +98,10 @@ pub(super) fn idempotency_key(request: &HttpRequest) -> Result<Option<Idempotenc
     if keys.next().is_some() {
         return Err(bad_key("must be sent once"));
     }
-    match IdempotencyKey::parse(ANYONE, key.as_bytes()) {
+    // Without API keys nobody can tell callers apart.
+    let caller = KeyName::of(request);
+    let caller = caller.as_ref().map_or("", KeyName::as_str);
+    match IdempotencyKey::parse(caller, key.as_bytes()) {
         Ok(key) => Ok(Some(key)),
         Err(error) => Err(bad_key(&error.to_string())),
     }

@@ -19,7 +19,9 @@ pub struct Door {
     pub(super) publisher: Arc<Publisher>,
     pub(super) settings: OrderSettings,
     pub(super) query_url: Option<QueryUrl>,
-    /// For the bodies of batches, over all requests.
+    /// For the bodies of single orders, over all requests.
+    pub(super) order_room: Room,
+    /// For the bodies of batches. Of their own, so that some batches do not keep all orders out.
     pub(super) batch_room: Room,
     pub(super) outcomes: Outcomes,
 }
@@ -38,7 +40,8 @@ impl Door {
         settings: OrderSettings,
         query_url: Option<QueryUrl>,
     ) -> Self {
-        let batch_room = Room::new(settings.batch_buffer_bytes);
+        let order_room = Room::new(settings.order_buffer_bytes, "orders");
+        let batch_room = Room::new(settings.batch_buffer_bytes, "batches");
         let outcome = |outcome| metrics::counter!("orders_total", "outcome" => outcome);
         let outcomes = Outcomes {
             accepted: outcome("accepted"),
@@ -49,6 +52,7 @@ impl Door {
             publisher,
             settings,
             query_url,
+            order_room,
             batch_room,
             outcomes,
         }

@@ -13,6 +13,9 @@ use super::content::{self, Ndjson};
 use super::door::{Door, not_published};
 use crate::request::{Arrival, IdempotencyKey, Record, new_order_id};
 
+/// Up to here an order needs no room: as much as that, a connection's own buffer holds as well.
+const SMALL_ORDER_BYTES: usize = 8 * 1024;
+
 /// An order that the broker has stored.
 #[derive(Serialize)]
 struct Accepted<'a> {
@@ -34,8 +37,11 @@ pub(super) async fn accept(
     let limits = BodyLimits {
         bytes: MAX_ORDER_BYTES,
         timeout: door.settings.body_timeout,
+        free_bytes: SMALL_ORDER_BYTES,
     };
-    let body = body::read(&request, payload, limits, None).await?;
+    // Held until the answer: the record is as large as the body.
+    let mut reserved = door.order_room.reserve_nothing();
+    let body = body::read(&request, payload, limits, &mut reserved).await?;
     let order_id = || {
         key.as_ref()
             .map_or_else(new_order_id, IdempotencyKey::order_id)
@@ -45,6 +51,7 @@ pub(super) async fn accept(
         door.outcomes.rejected.increment(1);
         refused(rejection)
     })?;
+    drop(body);
     record.traceparent = content::traceparent(&request);
     publish(&door, record).await
 }

@@ -1,7 +1,9 @@
 //! The producer and the loader against a real broker.
 #![cfg(test)]
 
+mod access;
 mod batch;
+mod crowd;
 mod faults;
 mod loader;
 mod orders;

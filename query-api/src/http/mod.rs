@@ -29,6 +29,9 @@ use crate::repo::Repo;
 use crate::waiting::Waiting;
 use crate::warm_up::Warmth;
 
+/// What shows no order: the pages' own files, which ask for the rest as everyone does.
+pub const PAGES: [&str; 3] = ["/", "/dashboard", "/static/*"];
+
 const X_AS_OF: HeaderName = HeaderName::from_static("x-as-of");
 /// When to ask again for what cannot be answered now.
 const RETRY_AFTER: Duration = Duration::from_secs(1);

@@ -11,7 +11,7 @@ use super::account::{Account, Place};
 use super::config::LoadConfig;
 use super::judge::{Judged, Line, RejectedLine};
 use super::pace::Pace;
-use super::parse::{Piece, Pieces};
+use super::parse::{Next, Piece, Pieces};
 use super::progress::Progress;
 use super::rejects::Rejects;
 use super::resume::Resume;
@@ -44,6 +44,12 @@ enum Stopped {
         after_line: u64,
         error: io::Error,
     },
+    #[error("{file} cannot be read after line {after_line}: {error}")]
+    Unreadable {
+        file: String,
+        after_line: u64,
+        error: io::Error,
+    },
     #[error("cannot write the rejected lines: {0}")]
     Rejects(#[from] io::Error),
     #[error("the threads that read the files ended unexpectedly")]
@@ -60,11 +66,20 @@ impl Stopped {
         }
     }
 
-    /// Whether the rest could be loaded another time: not of a file that is broken.
-    fn can_go_on_later(&self) -> bool {
-        match self {
-            Self::Asked | Self::NoProgress(_) | Self::Rejects(_) | Self::Threads => true,
-            Self::Broken { .. } => false,
+    /// What the system says of a file is not the file's own fault.
+    fn by(file: String, after_line: u64, error: io::Error) -> Self {
+        if error.raw_os_error().is_some() {
+            Self::Unreadable {
+                file,
+                after_line,
+                error,
+            }
+        } else {
+            Self::Broken {
+                file,
+                after_line,
+                error,
+            }
         }
     }
 }
@@ -92,28 +107,23 @@ impl Load {
         let taken = self.take_all(pieces);
         // Whatever ended the taking, what was sent is waited for.
         let drained = self.drain();
-        let flushed = self.rejects.flush();
-        taken.and(drained)?;
-        Ok(flushed?)
+        // Before all else: lines that count as rejected and are kept nowhere must not be behind a checkpoint.
+        self.rejects.keep()?;
+        taken.and(drained)
     }
 
-    fn take_all(&mut self, pieces: Pieces) -> Result<(), Stopped> {
-        for piece in pieces {
-            match piece {
-                Piece::Lines(judged) => self.take_lines(judged)?,
-                Piece::EndOfFile => self.account.end_of_file(),
-                Piece::Broken {
+    fn take_all(&mut self, mut pieces: Pieces) -> Result<(), Stopped> {
+        loop {
+            match pieces.next(TICK) {
+                Next::Piece(Piece::Lines(judged)) => self.take_lines(judged)?,
+                Next::Piece(Piece::EndOfFile) => self.account.end_of_file(),
+                Next::Piece(Piece::Broken {
                     file,
                     after_line,
                     error,
-                } => {
-                    let file = self.names[file].clone();
-                    return Err(Stopped::Broken {
-                        file,
-                        after_line,
-                        error,
-                    });
-                }
+                }) => return Err(Stopped::by(self.names[file].clone(), after_line, error)),
+                Next::NotYet => {}
+                Next::Ended => break,
             }
             self.look_around()?;
         }
@@ -191,7 +201,7 @@ impl Load {
     /// Between lines and while waiting: everything that must not wait for the end.
     fn look_around(&mut self) -> Result<(), Stopped> {
         self.resend()?;
-        self.resume.keep(&self.account, &self.progress);
+        self.keep_checkpoint()?;
         if self.stop.is_cancelled() {
             return Err(Stopped::Asked);
         }
@@ -202,6 +212,15 @@ impl Load {
     fn drain(&mut self) -> Result<(), Stopped> {
         while !self.account.wait_until_settled(TICK) {
             self.resend()?;
+            self.keep_checkpoint()?;
+        }
+        Ok(())
+    }
+
+    /// What a checkpoint counts as rejected is in the file of rejected lines before.
+    fn keep_checkpoint(&mut self) -> Result<(), Stopped> {
+        if self.resume.is_due() {
+            self.rejects.keep()?;
             self.resume.keep(&self.account, &self.progress);
         }
         Ok(())
@@ -275,8 +294,18 @@ impl Load {
         }
         match &stopped {
             None => resume.complete(&progress),
-            Some(stopped) if stopped.can_go_on_later() => resume.interrupted(&account, &progress),
-            Some(_) => {}
+            Some(
+                Stopped::Asked
+                | Stopped::NoProgress(_)
+                | Stopped::Unreadable { .. }
+                | Stopped::Threads,
+            ) => {
+                resume.interrupted(&account, &progress);
+            }
+            // Lines count as rejected that are kept nowhere: what the last checkpoint says still stands.
+            Some(Stopped::Rejects(_)) => resume.as_it_was(&progress),
+            // Another file is needed, which no checkpoint of this one knows.
+            Some(Stopped::Broken { .. }) => {}
         }
         let counts = account.counts();
         Summary {

@@ -28,6 +28,7 @@ mod resume;
 mod send;
 mod setup;
 mod summary;
+mod whole;
 
 pub use load::load;
 pub use summary::{Ending, Summary};

@@ -9,6 +9,7 @@ use std::process::Output;
 use lab::process::{ProcessId, Signal};
 use lab::{Program, TestTopic};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
 
 use crate::support::{PATIENCE, record_count, values};
 
@@ -413,4 +414,105 @@ async fn generated_orders_are_accepted_and_add_up_to_their_totals() {
         (total("orders") + total("duplicates"), total("rejected"))
     );
     assert_eq!(values(&topic).await.len() as u64, total("orders"));
+}
+
+#[tokio::test]
+async fn a_killed_load_keeps_every_rejected_line_once() {
+    let (topic, files) = (lab::topic(3).await, Files::new());
+    let line = |number: usize| match number % 4 {
+        0 => format!("rubbish {number}\n"),
+        _ => format!("{{\"order_id\":\"o{number}\",\"user_id\":\"u\",\"amount\":1}}\n"),
+    };
+    let path = files.write("orders.ndjson", (1..=20_000).map(line).collect::<String>());
+    let rejects = files.0.join("rejects");
+    let arguments = [
+        "--json",
+        "--resume",
+        "--rejects",
+        text(&rejects),
+        text(&path),
+    ];
+    let slow = [&["--rate", "2000"][..], &arguments].concat();
+    interrupted(&topic, &slow, Signal::KILL).await;
+    let output = run(&topic, &arguments).await;
+    assert!(summary(&output)["resumed_lines"].as_u64().unwrap() > 0);
+    assert_eq!(counts(&output), [15_000, 5_000, 20_000]);
+    let kept = fs::read_to_string(&rejects).unwrap();
+    let mut kept: Vec<u64> = kept
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<Value>(line).unwrap()["line"]
+                .as_u64()
+                .unwrap()
+        })
+        .collect();
+    kept.sort_unstable();
+    assert_eq!(
+        kept,
+        (1..=5_000).map(|number| 4 * number).collect::<Vec<_>>()
+    );
+}
+
+#[tokio::test]
+async fn rejected_lines_that_cannot_be_kept_end_the_load_and_no_checkpoint_passes_them_over() {
+    let (topic, files) = (lab::topic(1).await, Files::new());
+    let path = files.write("orders.ndjson", "rubbish\n".repeat(10_000));
+    // Every write to it fails for want of space.
+    let output = run(&topic, &["--json", "--rejects", "/dev/full", text(&path)]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("cannot write the rejected lines")
+            && stderr(&output).contains("begins from the start"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(!files.0.join("orders.ndjson.checkpoint").exists());
+}
+
+#[tokio::test]
+async fn an_input_that_is_silent_does_not_keep_a_load_from_stopping() {
+    let topic = lab::topic(1).await;
+    let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_loader"))
+        .args(["--json", "--source", "silent", "-"])
+        .env("KAFKA_BROKERS", topic.brokers())
+        .env("KAFKA_TOPIC", topic.name())
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(orders(3).as_bytes()).await.unwrap();
+    let all_sent = async || match record_count(&topic).await {
+        3 => Ok(()),
+        count => Err(format!("{count} so far")),
+    };
+    lab::eventually(PATIENCE, all_sent).await;
+    let process = ProcessId::of(child.id().unwrap()).unwrap();
+    process.signal(Signal::INT).unwrap();
+    let output = tokio::time::timeout(PATIENCE, child.wait_with_output())
+        .await
+        .expect("it ends while its input is open")
+        .unwrap();
+    assert_eq!(
+        (output.status.code(), counts(&output)),
+        (Some(1), [3, 0, 3])
+    );
+    drop(input);
+}
+
+#[tokio::test]
+async fn a_file_that_is_to_be_loaded_is_never_written_to() {
+    let (topic, files) = (lab::topic(1).await, Files::new());
+    let path = files.write("orders.ndjson", "rubbish\n");
+    for option in ["--rejects", "--checkpoint"] {
+        let output = run(&topic, &[option, text(&path), text(&path)]).await;
+        assert_eq!(output.status.code(), Some(1));
+        assert!(
+            stderr(&output).contains("cannot be written to"),
+            "{}",
+            stderr(&output)
+        );
+        assert_eq!(fs::read(&path).unwrap(), b"rubbish\n");
+    }
 }

@@ -1,6 +1,5 @@
 //! One load from beginning to end: takes line after line, and looks around between them.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +14,9 @@ use super::parse::{Next, Piece, Pieces};
 use super::progress::Progress;
 use super::rejects::Rejects;
 use super::resume::Resume;
-use super::send::{Attempt, NoProgress, Sender, TICK, TooLarge};
+use super::send::{Attempt, Sender, TICK, TooLarge};
 use super::setup;
+use super::stopped::Stopped;
 use super::summary::{Ending, Summary};
 use crate::publisher::PublishError;
 use crate::request::Record;
@@ -29,59 +29,6 @@ pub fn load(config: &LoadConfig, stop: CancellationToken) -> anyhow::Result<Summ
     let (mut load, pieces) = setup::begin(config, stop)?;
     let stopped = load.run(pieces).err();
     Ok(load.finish(stopped))
-}
-
-/// Why a load ended before its files did.
-#[derive(Debug, thiserror::Error)]
-enum Stopped {
-    #[error("asked to stop")]
-    Asked,
-    #[error("{0}")]
-    NoProgress(#[from] NoProgress),
-    #[error("{file} is cut off or corrupt after line {after_line}: {error}")]
-    Broken {
-        file: String,
-        after_line: u64,
-        error: io::Error,
-    },
-    #[error("{file} cannot be read after line {after_line}: {error}")]
-    Unreadable {
-        file: String,
-        after_line: u64,
-        error: io::Error,
-    },
-    #[error("cannot write the rejected lines: {0}")]
-    Rejects(#[from] io::Error),
-    #[error("the threads that read the files ended unexpectedly")]
-    Threads,
-}
-
-impl Stopped {
-    fn ending(&self) -> Ending {
-        match self {
-            Self::Asked => Ending::Interrupted,
-            _ => Ending::Failed {
-                reason: self.to_string(),
-            },
-        }
-    }
-
-    /// What the system says of a file is not the file's own fault.
-    fn by(file: String, after_line: u64, error: io::Error) -> Self {
-        if error.raw_os_error().is_some() {
-            Self::Unreadable {
-                file,
-                after_line,
-                error,
-            }
-        } else {
-            Self::Broken {
-                file,
-                after_line,
-                error,
-            }
-        }
-    }
 }
 
 /// How long the client may take to clear up when everything it was given is settled.
@@ -100,6 +47,7 @@ pub(super) struct Load {
     pub(super) stop: CancellationToken,
     pub(super) bytes: u64,
     pub(super) resumed_lines: u64,
+    pub(super) resumed_orders: u64,
 }
 
 impl Load {
@@ -285,6 +233,7 @@ impl Load {
             resume,
             bytes,
             resumed_lines,
+            resumed_orders,
             ..
         } = self;
         let seconds = progress.elapsed().as_secs_f64();
@@ -303,7 +252,7 @@ impl Load {
                 resume.interrupted(&account, &progress);
             }
             // Lines count as rejected that are kept nowhere: what the last checkpoint says still stands.
-            Some(Stopped::Rejects(_)) => resume.as_it_was(&progress),
+            Some(Stopped::Rejects(_)) => resume.unchanged(&progress),
             // Another file is needed, which no checkpoint of this one knows.
             Some(Stopped::Broken { .. }) => {}
         }
@@ -316,6 +265,7 @@ impl Load {
             bytes,
             unknown: counts.open,
             resumed_lines,
+            resumed_orders,
             last_offsets: counts.last_offsets,
             ending: stopped.map_or(Ending::Complete, |stopped| stopped.ending()),
         }

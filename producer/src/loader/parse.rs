@@ -129,7 +129,7 @@ fn read_all(inputs: Vec<Reading>, tasks: &[SyncSender<Task>], progress: &Arc<Ato
         };
         let mut lines = Lines::new(unpacked, eager);
         let goes_on = loop {
-            match lines.next() {
+            match lines.next_block() {
                 Ok(Some(block)) => {
                     let Some(block) = block.after(skip_lines) else {
                         continue;

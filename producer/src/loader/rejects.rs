@@ -31,6 +31,8 @@ pub(super) struct RejectsFile {
     is_regular: bool,
     /// Whether something was noted since it was last kept.
     is_ahead: bool,
+    /// The first failure. What it lost is not told apart, so nothing is kept from then on.
+    failure: Option<(io::ErrorKind, String)>,
 }
 
 /// One line of the rejects file.
@@ -122,24 +124,44 @@ impl RejectsFile {
             is_regular: file.metadata()?.is_file(),
             out: BufWriter::new(file),
             is_ahead: false,
+            failure: None,
         })
     }
 
     fn write(&mut self, reject: &Reject<'_>) -> io::Result<()> {
         self.is_ahead = true;
-        serde_json::to_writer(&mut self.out, reject)?;
-        self.out.write_all(b"\n")
+        let written = serde_json::to_writer(&mut self.out, reject)
+            .map_err(io::Error::from)
+            .and_then(|()| self.out.write_all(b"\n"));
+        self.unless_failed(written)
     }
 
     fn keep(&mut self) -> io::Result<()> {
-        if !std::mem::take(&mut self.is_ahead) {
-            return Ok(());
-        }
+        let kept = if std::mem::take(&mut self.is_ahead) {
+            self.sync()
+        } else {
+            Ok(())
+        };
+        self.unless_failed(kept)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
         self.out.flush()?;
         if self.is_regular {
             self.out.get_ref().sync_data()?;
         }
         Ok(())
+    }
+
+    fn unless_failed(&mut self, outcome: io::Result<()>) -> io::Result<()> {
+        if let Err(error) = &outcome {
+            self.failure
+                .get_or_insert_with(|| (error.kind(), error.to_string()));
+        }
+        match &self.failure {
+            None => Ok(()),
+            Some((kind, reason)) => Err(io::Error::new(*kind, reason.clone())),
+        }
     }
 }
 

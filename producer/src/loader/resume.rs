@@ -126,7 +126,7 @@ impl Resume {
     }
 
     /// Writes nothing, and says how to go on from the checkpoint that is there, if one is.
-    pub(super) fn as_it_was(self, progress: &Progress) {
+    pub(super) fn unchanged(self, progress: &Progress) {
         let is_there = |path: &PathBuf| self.kept && path.exists();
         progress.say(&if self.path.as_ref().is_some_and(is_there) {
             format!("to continue from the last checkpoint: {}", self.command)

@@ -28,6 +28,7 @@ pub(super) fn begin(
     let inputs = open_all(config)?;
     let (resume, marks) = Resume::begin(config, &inputs)?;
     let resumed_lines = marks.iter().map(|mark| mark.lines).sum();
+    let resumed_orders = marks.iter().map(|mark| mark.accepted).sum();
     let names: Vec<_> = inputs.iter().map(|input| input.name.clone()).collect();
     let is_settled = |name: Option<&str>, line| is_settled(&names, &marks, name, line);
     let rejects = Rejects::open(
@@ -35,7 +36,8 @@ pub(super) fn begin(
         (resumed_lines > 0).then_some(is_settled),
     )
     .context("cannot write rejected lines")?;
-    let progress = Progress::new(inputs.iter().map(|input| input.size).sum::<Option<u64>>());
+    let size = inputs.iter().map(|input| input.size).sum::<Option<u64>>();
+    let progress = Progress::new(size, resumed_orders);
     let account = Arc::new(Account::new(marks.clone()));
     let sender = sender(config, &account)?;
     let readings = readings(inputs, &marks);
@@ -56,6 +58,7 @@ pub(super) fn begin(
         stop,
         bytes: 0,
         resumed_lines,
+        resumed_orders,
     };
     Ok((load, pieces))
 }

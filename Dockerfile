@@ -2,7 +2,7 @@
 
 FROM rust:1.95-slim-trixie AS build
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends g++ make \
+    && apt-get install -y --no-install-recommends g++ libssl-dev make pkg-config \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
@@ -15,9 +15,9 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && cp target/release/producer target/release/loader target/release/consumer target/release/query-api /out/
 
 FROM debian:trixie-slim
-# curl asks for health, the certificates are for managed brokers and databases.
+# curl asks for health; OpenSSL and the certificates are for managed brokers and databases.
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends ca-certificates curl \
+    && apt-get install -y --no-install-recommends ca-certificates curl libssl3t64 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --no-create-home tally
 COPY --from=build /out/ /usr/local/bin/

@@ -27,6 +27,7 @@ has_tool() { # TOOL
       ((${version:-0} >= MINIMUM_JAVA)) ;;
     cc) command -v cc || command -v gcc || command -v clang ;;
     c++) command -v c++ || command -v g++ || command -v clang++ ;;
+    libssl) pkg-config --exists openssl 2>/dev/null ;;
     browser) command -v chromium || command -v chromium-browser || command -v google-chrome ;;
     *) command -v "$1" ;;
   esac >/dev/null
@@ -43,6 +44,7 @@ tool_package() { # TOOL
       fi ;;
     mvn) echo maven ;;
     cc | c++ | make) echo build-essential ;;
+    libssl) echo libssl-dev ;;
     xz) echo xz-utils ;;
     setsid | flock | setpriv) echo util-linux ;;
     browser) echo chromium ;;
@@ -56,6 +58,7 @@ tool_advice() { # TOOL
     java) echo "Java $MINIMUM_JAVA or newer (Kafka runs on it; JAVA_HOME chooses one)" ;;
     mvn) echo "Maven (it fetches Kafka and PostgreSQL)" ;;
     cc | c++ | make) echo "$1 (the Kafka client library is built with it: a C and C++ compiler and make)" ;;
+    pkg-config | libssl) echo "$1 (the Kafka client's TLS: OpenSSL's headers and pkg-config, which finds them; libssl-dev or openssl-devel)" ;;
     browser) echo "Chromium (the page's tests run in it)" ;;
     wrk) echo "wrk (scripts/bench loads the services with it)" ;;
     chromedriver) echo "chromedriver, of the browser's version (the page's tests drive it)" ;;
@@ -106,7 +109,7 @@ ensure_rust() {
   command -v cargo >/dev/null || fail "Rust is missing: install it with rustup (https://rustup.rs) and run this again"
 }
 
-readonly BUILD_TOOLS=(cc c++ make)
+readonly BUILD_TOOLS=(cc c++ make pkg-config libssl)
 readonly SERVER_TOOLS=(java setsid flock)
 # Only until the servers have been fetched.
 readonly FETCH_TOOLS=(mvn tar xz)

@@ -7,6 +7,10 @@
 use crate::ids::OrderId;
 use crate::time::Timestamp;
 
+mod properties;
+
+pub use properties::{InvalidProperties, KafkaProperties};
+
 pub const TYPE: &str = "order.created";
 pub const SPEC_VERSION: &str = "1.0";
 pub const CONTENT_TYPE: &str = "application/json";
@@ -19,30 +23,6 @@ pub const TIME_HEADER: &str = "ce_time";
 pub const CONTENT_TYPE_HEADER: &str = "content-type";
 /// W3C Trace Context, where the request carried one.
 pub const TRACEPARENT_HEADER: &str = "traceparent";
-
-/// librdkafka properties that a guarantee rests on, so that `KAFKA_CONFIG` may not set them.
-pub const RESERVED_PROPERTIES: [&str; 18] = [
-    "acks",
-    "request.required.acks",
-    "enable.idempotence",
-    "enable.gapless.guarantee",
-    "partitioner",
-    "auto.offset.reset",
-    "enable.auto.commit",
-    "auto.commit.enable",
-    "enable.auto.offset.store",
-    "group.id",
-    "group.instance.id",
-    "group.protocol",
-    "partition.assignment.strategy",
-    "enable.partition.eof",
-    "statistics.interval.ms",
-    // Orders of a transaction that was aborted do not count.
-    "isolation.level",
-    // A setting of its own.
-    "session.timeout.ms",
-    "max.poll.interval.ms",
-];
 
 /// What the headers of one order's record say.
 #[derive(Debug, Clone)]
@@ -79,83 +59,9 @@ pub fn received_at(ce_time: Option<&[u8]>, record_timestamp: Timestamp) -> Times
         .unwrap_or(record_timestamp)
 }
 
-/// Why a `KAFKA_CONFIG` was refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidProperties {
-    #[error("`{0}` is not of the form property=value")]
-    Form(String),
-    #[error("`{0}` cannot be set: a guarantee rests on it")]
-    Reserved(String),
-}
-
-/// librdkafka properties as settings carry them: `k=v,k=v`. A comma in a value is written `\,`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct KafkaProperties(Vec<(String, String)>);
-
-impl KafkaProperties {
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-    }
-}
-
-impl std::str::FromStr for KafkaProperties {
-    type Err = InvalidProperties;
-
-    fn from_str(text: &str) -> Result<Self, InvalidProperties> {
-        const ESCAPED_COMMA: &str = "\\,";
-        const STAND_IN: &str = "\u{0}";
-        let parts = text.replace(ESCAPED_COMMA, STAND_IN);
-        let properties = parts
-            .split(',')
-            .map(str::trim)
-            .filter(|part| !part.is_empty())
-            .map(|part| {
-                // Only the name is shown: the value may be a password.
-                let (name, value) = part
-                    .split_once('=')
-                    .ok_or_else(|| InvalidProperties::Form(crate::order::excerpt(part)))?;
-                let name = name.trim();
-                let bare = name.strip_prefix("topic.").unwrap_or(name);
-                if RESERVED_PROPERTIES.contains(&bare) {
-                    return Err(InvalidProperties::Reserved(name.to_owned()));
-                }
-                Ok((name.to_owned(), value.trim().replace(STAND_IN, ",")))
-            });
-        properties.collect::<Result<_, _>>().map(Self)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn properties_are_split_at_commas_and_keep_escaped_ones() {
-        let properties: KafkaProperties = "compression.type=lz4, sasl.password=a\\,b=c,"
-            .parse()
-            .unwrap();
-        let pairs: Vec<_> = properties.iter().collect();
-        assert_eq!(
-            pairs,
-            [("compression.type", "lz4"), ("sasl.password", "a,b=c")]
-        );
-    }
-
-    #[test]
-    fn a_property_that_a_guarantee_rests_on_is_refused_by_name() {
-        for text in [
-            "acks=1",
-            "lz=1,enable.idempotence=false",
-            "group.id=x",
-            "topic.acks=0",
-        ] {
-            let error = text.parse::<KafkaProperties>().unwrap_err();
-            assert!(matches!(error, InvalidProperties::Reserved(_)), "{text}");
-        }
-        assert!("nonsense".parse::<KafkaProperties>().is_err());
-    }
 
     #[test]
     fn a_readable_ce_time_goes_before_the_records_timestamp() {

@@ -8,7 +8,7 @@ readonly KAFKA_JVM=(-server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:InitiatingH
 
 # A single machine: no replicas to wait for, no rebalance delay, topics only on purpose, a compaction buffer that
 # leaves a small heap room. Anything else is as Kafka ships it; --property overrides any of these.
-kafka_properties() { # DIR PORT CONTROLLER_PORT PROPERTY…
+kafka_properties() { # DIR PORT CONTROLLER_PORT
   cat <<END
 process.roles=broker,controller
 node.id=1
@@ -32,9 +32,17 @@ log.cleaner.dedupe.buffer.size=33554432
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 END
-  shift 3
-  # Later lines win.
-  (($# == 0)) || printf '%s\n' "$@"
+}
+
+# A later line wins. NAME+=VALUE appends to a list: so a listener is added without knowing the others. What begins with
+# SCRAM- is no property but a user, in the words of kafka-storage.
+add_property() { # FILE PROPERTY
+  local name=${2%%=*}
+  case $name in
+    SCRAM-*) ;;
+    *+) sed -i "s|^${name%+}=.*|&,${2#*=}|" "$1" ;;
+    *) printf '%s\n' "$2" >>"$1" ;;
+  esac
 }
 
 kafka_java() { # ARGUMENT…: leaves the command in KAFKA_COMMAND
@@ -42,8 +50,12 @@ kafka_java() { # ARGUMENT…: leaves the command in KAFKA_COMMAND
 }
 
 # A log directory appears under its name only when it is formatted.
-format_storage() { # DIR
-  local dir=$1 new="$1/data.new" cluster
+format_storage() { # DIR PROPERTY…
+  local dir=$1 new="$1/data.new" cluster property users=()
+  shift
+  for property in "$@"; do
+    if [[ $property == SCRAM-* ]]; then users+=(--add-scram "$property"); fi
+  done
   rm -rf -- "$new"
   mkdir -- "$new"
   sed "s|^log\.dirs=.*|log.dirs=$new|" "$dir/server.properties" >"$dir/format.properties"
@@ -51,7 +63,7 @@ format_storage() { # DIR
   cluster=$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=')
   [[ $cluster != -* ]] || cluster="A${cluster:1}"
   kafka_java -Xmx128m -XX:TieredStopAtLevel=1 "-Dlog4j2.configurationFile=$ROOT/scripts/servers/log4j2.properties" \
-    kafka.tools.StorageTool format --config "$dir/format.properties" --cluster-id "$cluster"
+    kafka.tools.StorageTool format --config "$dir/format.properties" --cluster-id "$cluster" "${users[@]}"
   "${KAFKA_COMMAND[@]}" >>"$dir/log" 2>&1 </dev/null && mv -T -- "$new" "$dir/data"
   rm -f -- "$dir/format.properties"
   [[ -d $dir/data ]]
@@ -75,7 +87,7 @@ kafka_is_up_or_dead() { # PORT
 }
 
 start_kafka() { # DIR PORT TIMEOUT HEAP PROPERTY…
-  local dir=$1 port=$2 timeout=$3 heap=$4 log="$1/log" offset reason
+  local dir=$1 port=$2 timeout=$3 heap=$4 log="$1/log" offset reason property
   shift 4
   if record_is_alive "$dir/pid"; then
     [[ $(<"$dir/port") == "$port" ]] || fail "Kafka in $dir runs already, on port $(<"$dir/port")"
@@ -83,8 +95,9 @@ start_kafka() { # DIR PORT TIMEOUT HEAP PROPERTY…
   fi
   port_is_free "$port" || fail "port $port is taken by $(port_owner "$port"): Kafka needs it"
   offset=$(file_size "$log")
-  kafka_properties "$dir" "$port" "$(free_port)" "$@" >"$dir/server.properties"
-  if [[ ! -d $dir/data ]] && ! format_storage "$dir"; then
+  kafka_properties "$dir" "$port" "$(free_port)" >"$dir/server.properties"
+  for property in "$@"; do add_property "$dir/server.properties" "$property"; done
+  if [[ ! -d $dir/data ]] && ! format_storage "$dir" "$@"; then
     show_log_tail "$log" "$offset"
     fail "Kafka's storage could not be formatted in $dir/data"
   fi
@@ -108,4 +121,15 @@ stop_kafka() { # DIR SIGNAL
 remove_kafka() { # DIR
   stop_kafka "$1" KILL
   rm -rf -- "$1"
+}
+
+# A key that a broker on this machine proves itself with, in DIR/broker.p12 (password: tally-test), and its certificate for
+# clients, in DIR/ca.pem.
+make_certificate() { # DIR
+  local keytool
+  keytool="$(dirname -- "$(java_command)")/keytool"
+  mkdir -p -- "$1"
+  "$keytool" -genkeypair -alias broker -keyalg EC -groupname secp256r1 -validity 2 -dname CN=localhost \
+    -ext san=dns:localhost,ip:127.0.0.1 -storetype PKCS12 -keystore "$1/broker.p12" -storepass tally-test
+  "$keytool" -exportcert -rfc -alias broker -keystore "$1/broker.p12" -storepass tally-test -file "$1/ca.pem"
 }

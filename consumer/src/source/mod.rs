@@ -23,6 +23,7 @@ mod intake;
 mod poller;
 mod ready;
 mod record;
+mod silence;
 mod topic;
 
 use context::Context;

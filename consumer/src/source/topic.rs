@@ -9,6 +9,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
+use super::silence;
 use crate::config::KafkaSettings;
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -20,8 +21,8 @@ pub enum TopicError {
     /// Nothing that waiting would mend.
     #[error("KAFKA_CONFIG or KAFKA_BROKERS: {0}")]
     Settings(KafkaError),
-    #[error("kafka at {brokers}: {source}")]
-    Unreachable { brokers: String, source: KafkaError },
+    #[error("kafka at {brokers}: {reason}")]
+    Unreachable { brokers: String, reason: String },
     #[error("kafka refused to make the topic `{topic}`: {code}")]
     Refused {
         topic: String,
@@ -41,6 +42,19 @@ pub async fn ensure_topic(settings: &KafkaSettings) -> Result<usize, TopicError>
     for (name, value) in settings.properties.iter() {
         config.set(name, value);
     }
+    let ensured = ask(settings, &config).await;
+    let Err(TopicError::Unreachable { brokers, reason }) = ensured else {
+        return ensured;
+    };
+    let why = tokio::task::spawn_blocking(move || silence::reason(&config)).await;
+    let why = why.expect("listening to a client does not panic");
+    Err(TopicError::Unreachable {
+        brokers,
+        reason: why.unwrap_or(reason),
+    })
+}
+
+async fn ask(settings: &KafkaSettings, config: &ClientConfig) -> Result<usize, TopicError> {
     let admin: AdminClient<DefaultClientContext> = config.create().map_err(TopicError::Settings)?;
     let admin = Arc::new(admin);
     match partition_count(settings, &admin).await? {
@@ -64,7 +78,7 @@ async fn partition_count(
         Ok(topics.map(|topic| topic.partitions().len()).sum())
     });
     let count = count.await.expect("reading metadata does not panic");
-    count.map_err(|source| unreachable(settings, source))
+    count.map_err(|error| unreachable(settings, error))
 }
 
 async fn make(
@@ -77,7 +91,7 @@ async fn make(
         .request_timeout(Some(REQUEST_TIMEOUT))
         .operation_timeout(Some(REQUEST_TIMEOUT));
     let results = admin.create_topics([&topic], &options).await;
-    for result in results.map_err(|source| unreachable(settings, source))? {
+    for result in results.map_err(|error| unreachable(settings, error))? {
         match result {
             Ok(topic) => {
                 tracing::info!(
@@ -93,9 +107,9 @@ async fn make(
     Ok(())
 }
 
-fn unreachable(settings: &KafkaSettings, source: KafkaError) -> TopicError {
+fn unreachable(settings: &KafkaSettings, error: KafkaError) -> TopicError {
     TopicError::Unreachable {
         brokers: settings.brokers.clone(),
-        source,
+        reason: error.to_string(),
     }
 }

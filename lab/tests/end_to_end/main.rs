@@ -7,6 +7,7 @@ mod crashes;
 mod dataset;
 mod page;
 mod poison;
+mod secured;
 mod shapes;
 mod shutdown;
 mod totals;

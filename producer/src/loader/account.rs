@@ -153,6 +153,11 @@ impl Account {
         self.shared().books.stalled()
     }
 
+    /// Whether nothing is open.
+    pub(super) fn is_settled(&self) -> bool {
+        self.shared().books.is_settled()
+    }
+
     /// Whether every file was read to its end.
     pub(super) fn is_complete(&self) -> bool {
         self.shared().books.is_complete()

@@ -1,14 +1,15 @@
 //! How far an interrupted load came, in a file: each input by its identity, with the lines that were settled without a
 //! gap. It is written whole or not at all.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::account::FileMark;
 use super::input::Identity;
+use super::whole::replace;
 
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Checkpoint {
@@ -78,18 +79,10 @@ impl Checkpoint {
     }
 
     pub(super) fn write(&self, path: &Path) -> io::Result<()> {
-        let temporary = with_suffix(path, &format!(".{}.new", std::process::id()));
-        let mut file = File::create(&temporary)?;
-        let written = serde_json::to_writer(&mut file, self)
-            .map_err(io::Error::from)
-            .and_then(|()| file.write_all(b"\n"))
-            .and_then(|()| file.sync_all())
-            .and_then(|()| fs::rename(&temporary, path));
-        if written.is_err() {
-            // The error that counts is the one before.
-            drop(fs::remove_file(&temporary));
-        }
-        written
+        replace(path, |out| {
+            serde_json::to_writer(&mut *out, self)?;
+            out.write_all(b"\n")
+        })
     }
 
     pub(super) fn remove(path: &Path) -> io::Result<()> {
@@ -98,10 +91,4 @@ impl Checkpoint {
             Ok(()) | Err(_) => Ok(()),
         }
     }
-}
-
-pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }

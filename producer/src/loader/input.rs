@@ -109,6 +109,13 @@ impl Input {
         })
     }
 
+    /// Whether it is the file at `path`.
+    pub(super) fn is_at(&self, path: &Path) -> bool {
+        let own = self.identity.as_ref().map(|identity| &identity.path);
+        path.canonicalize()
+            .is_ok_and(|absolute| own == Some(&absolute))
+    }
+
     /// The lines' bytes, unpacked; `progress` counts the bytes as stored.
     pub(super) fn unpack(self, progress: Arc<AtomicU64>) -> io::Result<Box<dyn Read + Send>> {
         let mut stored = Counted {

@@ -9,7 +9,7 @@ use crate::request::{Arrival, LineSource, Record};
 const LINES_IN_PIECE: usize = 1024;
 
 /// A line as it was judged.
-pub(super) enum Line {
+pub enum Line {
     Blank,
     Order(Record),
     Rejected(RejectedLine),
@@ -17,25 +17,25 @@ pub(super) enum Line {
 
 /// A line that is no order.
 #[derive(Debug)]
-pub(super) struct RejectedLine {
-    pub(super) line: u64,
-    pub(super) errors: Vec<FieldError>,
+pub struct RejectedLine {
+    pub line: u64,
+    pub errors: Vec<FieldError>,
     /// As it was, or the beginning of what is too long.
-    pub(super) raw: String,
+    pub raw: String,
 }
 
 /// Some lines in a row.
-pub(super) struct Judged {
-    pub(super) file: usize,
-    pub(super) first_line: u64,
-    pub(super) lines: Vec<Line>,
-    pub(super) bytes: usize,
+pub struct Judged {
+    pub file: usize,
+    pub first_line: u64,
+    pub lines: Vec<Line>,
+    pub bytes: usize,
     /// Whether the next piece is of the same block, and so of the same thread.
-    pub(super) goes_on: bool,
+    pub goes_on: bool,
 }
 
 /// Judges a block's lines and emits them in pieces, for as long as they are wanted.
-pub(super) fn judge_block(
+pub fn judge_block(
     file: usize,
     block: Block,
     source: LineSource,

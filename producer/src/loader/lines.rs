@@ -12,7 +12,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A stretch of one input. Line numbers begin with 1.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Block {
+pub enum Block {
     /// Whole lines, each but perhaps the last with its line feed.
     Lines { first_line: u64, text: Vec<u8> },
     /// One line that no order can fill.
@@ -25,7 +25,7 @@ pub(super) enum Block {
 
 impl Block {
     /// What remains of it behind the first `skip` lines of the file.
-    pub(super) fn after(self, skip: u64) -> Option<Self> {
+    pub fn after(self, skip: u64) -> Option<Self> {
         match self {
             Self::TooLong { line, .. } if line <= skip => None,
             Self::Lines {
@@ -51,7 +51,7 @@ impl Block {
 
 /// Reads blocks until the input ends or fails. What was read before a failure comes first, apart from a line that the
 /// failure cut.
-pub(super) struct Lines<R> {
+pub struct Lines<R> {
     input: R,
     eager: bool,
     next_line: u64,
@@ -69,7 +69,7 @@ enum State {
 
 impl<R: Read> Lines<R> {
     /// `eager` hands lines on as soon as they arrive.
-    pub(super) fn new(input: R, eager: bool) -> Self {
+    pub fn new(input: R, eager: bool) -> Self {
         Self {
             input,
             eager,
@@ -80,12 +80,12 @@ impl<R: Read> Lines<R> {
     }
 
     /// Lines read so far.
-    pub(super) fn count(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         self.next_line - 1
     }
 
     /// The next block, `None` at the end.
-    pub(super) fn next(&mut self) -> io::Result<Option<Block>> {
+    pub fn next_block(&mut self) -> io::Result<Option<Block>> {
         let mut text = std::mem::take(&mut self.carried);
         loop {
             let more = self.read_more(&mut text);
@@ -213,7 +213,7 @@ mod tests {
         let mut lines = Lines::new(input, eager);
         let mut blocks = Vec::new();
         loop {
-            match lines.next() {
+            match lines.next_block() {
                 Ok(Some(block)) => blocks.push(block),
                 Ok(None) => return (blocks, Ok(()), lines.count()),
                 Err(error) => return (blocks, Err(error), lines.count()),

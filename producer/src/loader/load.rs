@@ -1,6 +1,5 @@
 //! One load from beginning to end: takes line after line, and looks around between them.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,12 +10,13 @@ use super::account::{Account, Place};
 use super::config::LoadConfig;
 use super::judge::{Judged, Line, RejectedLine};
 use super::pace::Pace;
-use super::parse::{Piece, Pieces};
+use super::parse::{Next, Piece, Pieces};
 use super::progress::Progress;
 use super::rejects::Rejects;
 use super::resume::Resume;
-use super::send::{Attempt, NoProgress, Sender, TICK, TooLarge};
+use super::send::{Attempt, Sender, TICK, TooLarge};
 use super::setup;
+use super::stopped::Stopped;
 use super::summary::{Ending, Summary};
 use crate::publisher::PublishError;
 use crate::request::Record;
@@ -29,44 +29,6 @@ pub fn load(config: &LoadConfig, stop: CancellationToken) -> anyhow::Result<Summ
     let (mut load, pieces) = setup::begin(config, stop)?;
     let stopped = load.run(pieces).err();
     Ok(load.finish(stopped))
-}
-
-/// Why a load ended before its files did.
-#[derive(Debug, thiserror::Error)]
-enum Stopped {
-    #[error("asked to stop")]
-    Asked,
-    #[error("{0}")]
-    NoProgress(#[from] NoProgress),
-    #[error("{file} is cut off or corrupt after line {after_line}: {error}")]
-    Broken {
-        file: String,
-        after_line: u64,
-        error: io::Error,
-    },
-    #[error("cannot write the rejected lines: {0}")]
-    Rejects(#[from] io::Error),
-    #[error("the threads that read the files ended unexpectedly")]
-    Threads,
-}
-
-impl Stopped {
-    fn ending(&self) -> Ending {
-        match self {
-            Self::Asked => Ending::Interrupted,
-            _ => Ending::Failed {
-                reason: self.to_string(),
-            },
-        }
-    }
-
-    /// Whether the rest could be loaded another time: not of a file that is broken.
-    fn can_go_on_later(&self) -> bool {
-        match self {
-            Self::Asked | Self::NoProgress(_) | Self::Rejects(_) | Self::Threads => true,
-            Self::Broken { .. } => false,
-        }
-    }
 }
 
 /// How long the client may take to clear up when everything it was given is settled.
@@ -85,6 +47,7 @@ pub(super) struct Load {
     pub(super) stop: CancellationToken,
     pub(super) bytes: u64,
     pub(super) resumed_lines: u64,
+    pub(super) resumed_orders: u64,
 }
 
 impl Load {
@@ -92,28 +55,23 @@ impl Load {
         let taken = self.take_all(pieces);
         // Whatever ended the taking, what was sent is waited for.
         let drained = self.drain();
-        let flushed = self.rejects.flush();
-        taken.and(drained)?;
-        Ok(flushed?)
+        // Before all else: lines that count as rejected and are kept nowhere must not be behind a checkpoint.
+        self.rejects.keep()?;
+        taken.and(drained)
     }
 
-    fn take_all(&mut self, pieces: Pieces) -> Result<(), Stopped> {
-        for piece in pieces {
-            match piece {
-                Piece::Lines(judged) => self.take_lines(judged)?,
-                Piece::EndOfFile => self.account.end_of_file(),
-                Piece::Broken {
+    fn take_all(&mut self, mut pieces: Pieces) -> Result<(), Stopped> {
+        loop {
+            match pieces.next(TICK) {
+                Next::Piece(Piece::Lines(judged)) => self.take_lines(judged)?,
+                Next::Piece(Piece::EndOfFile) => self.account.end_of_file(),
+                Next::Piece(Piece::Broken {
                     file,
                     after_line,
                     error,
-                } => {
-                    let file = self.names[file].clone();
-                    return Err(Stopped::Broken {
-                        file,
-                        after_line,
-                        error,
-                    });
-                }
+                }) => return Err(Stopped::by(self.names[file].clone(), after_line, error)),
+                Next::NotYet => {}
+                Next::Ended => break,
             }
             self.look_around()?;
         }
@@ -191,7 +149,7 @@ impl Load {
     /// Between lines and while waiting: everything that must not wait for the end.
     fn look_around(&mut self) -> Result<(), Stopped> {
         self.resend()?;
-        self.resume.keep(&self.account, &self.progress);
+        self.keep_checkpoint()?;
         if self.stop.is_cancelled() {
             return Err(Stopped::Asked);
         }
@@ -202,6 +160,15 @@ impl Load {
     fn drain(&mut self) -> Result<(), Stopped> {
         while !self.account.wait_until_settled(TICK) {
             self.resend()?;
+            self.keep_checkpoint()?;
+        }
+        Ok(())
+    }
+
+    /// What a checkpoint counts as rejected is in the file of rejected lines before.
+    fn keep_checkpoint(&mut self) -> Result<(), Stopped> {
+        if self.resume.is_due() {
+            self.rejects.keep()?;
             self.resume.keep(&self.account, &self.progress);
         }
         Ok(())
@@ -266,6 +233,7 @@ impl Load {
             resume,
             bytes,
             resumed_lines,
+            resumed_orders,
             ..
         } = self;
         let seconds = progress.elapsed().as_secs_f64();
@@ -275,8 +243,18 @@ impl Load {
         }
         match &stopped {
             None => resume.complete(&progress),
-            Some(stopped) if stopped.can_go_on_later() => resume.interrupted(&account, &progress),
-            Some(_) => {}
+            Some(
+                Stopped::Asked
+                | Stopped::NoProgress(_)
+                | Stopped::Unreadable { .. }
+                | Stopped::Threads,
+            ) => {
+                resume.interrupted(&account, &progress);
+            }
+            // Lines count as rejected that are kept nowhere: what the last checkpoint says still stands.
+            Some(Stopped::Rejects(_)) => resume.unchanged(&progress),
+            // Another file is needed, which no checkpoint of this one knows.
+            Some(Stopped::Broken { .. }) => {}
         }
         let counts = account.counts();
         Summary {
@@ -287,6 +265,7 @@ impl Load {
             bytes,
             unknown: counts.open,
             resumed_lines,
+            resumed_orders,
             last_offsets: counts.last_offsets,
             ending: stopped.map_or(Ending::Complete, |stopped| stopped.ending()),
         }

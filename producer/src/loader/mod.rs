@@ -13,12 +13,12 @@
 
 pub mod config;
 pub mod generate;
+pub mod judge;
+pub mod lines;
 
 mod account;
 mod checkpoint;
 mod input;
-mod judge;
-mod lines;
 mod load;
 mod pace;
 mod parse;
@@ -27,7 +27,9 @@ mod rejects;
 mod resume;
 mod send;
 mod setup;
+mod stopped;
 mod summary;
+mod whole;
 
 pub use load::load;
 pub use summary::{Ending, Summary};

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -25,6 +25,13 @@ pub(super) enum Piece {
         after_line: u64,
         error: io::Error,
     },
+}
+
+/// What waiting for a piece came to.
+pub(super) enum Next {
+    Piece(Piece),
+    NotYet,
+    Ended,
 }
 
 /// What goes into a parsing thread.
@@ -82,18 +89,19 @@ impl Pieces {
             .spawn(move || read_all(inputs, &tasks, &progress))?;
         Ok(Self { parsed, turn: 0 })
     }
-}
 
-impl Iterator for Pieces {
-    type Item = Piece;
-
-    fn next(&mut self) -> Option<Piece> {
-        let piece = self.parsed[self.turn].recv().ok();
-        let goes_on = matches!(&piece, Some(Piece::Lines(judged)) if judged.goes_on);
+    /// Waits for the next piece, at most for `timeout`: an input may be silent for as long as it likes.
+    pub(super) fn next(&mut self, timeout: Duration) -> Next {
+        let piece = match self.parsed[self.turn].recv_timeout(timeout) {
+            Ok(piece) => piece,
+            Err(RecvTimeoutError::Timeout) => return Next::NotYet,
+            Err(RecvTimeoutError::Disconnected) => return Next::Ended,
+        };
+        let goes_on = matches!(&piece, Piece::Lines(judged) if judged.goes_on);
         if !goes_on {
             self.turn = (self.turn + 1) % self.parsed.len();
         }
-        piece
+        Next::Piece(piece)
     }
 }
 
@@ -121,7 +129,7 @@ fn read_all(inputs: Vec<Reading>, tasks: &[SyncSender<Task>], progress: &Arc<Ato
         };
         let mut lines = Lines::new(unpacked, eager);
         let goes_on = loop {
-            match lines.next() {
+            match lines.next_block() {
                 Ok(Some(block)) => {
                     let Some(block) = block.after(skip_lines) else {
                         continue;

@@ -17,6 +17,8 @@ pub(super) struct Progress {
     pub(super) read: Arc<AtomicU64>,
     /// Bytes in all, where that is known.
     total: Option<u64>,
+    /// Orders that earlier loads had accepted.
+    resumed_orders: u64,
     started: Instant,
     next_update: Instant,
     view: View,
@@ -28,7 +30,7 @@ enum View {
 }
 
 impl Progress {
-    pub(super) fn new(total: Option<u64>) -> Self {
+    pub(super) fn new(total: Option<u64>, resumed_orders: u64) -> Self {
         let view = if io::stderr().is_terminal() {
             View::Bar(bar(total))
         } else {
@@ -42,6 +44,7 @@ impl Progress {
         Self {
             read: Arc::default(),
             total,
+            resumed_orders,
             started,
             next_update: started + first,
             view,
@@ -60,7 +63,10 @@ impl Progress {
     /// Shows how many orders have been accepted, and what is being waited for, if anything.
     pub(super) fn update(&mut self, accepted: u64, waiting_for: Option<&str>) {
         let read = self.read.load(Ordering::Relaxed);
-        let rate = per_second(accepted, self.started.elapsed());
+        let rate = per_second(
+            accepted.saturating_sub(self.resumed_orders),
+            self.started.elapsed(),
+        );
         let orders = format!("{} orders, {}/s", HumanCount(accepted), HumanCount(rate));
         let waiting = waiting_for
             .map(|reason| format!(" (waiting: {reason})"))
@@ -72,18 +78,22 @@ impl Progress {
                 self.next_update = Instant::now() + BAR_INTERVAL;
             }
             View::Lines => {
-                eprintln!("{}{orders}{waiting}", self.share(read));
+                let share = self.share(read, waiting_for.is_some());
+                eprintln!("{share}{orders}{waiting}");
                 self.next_update = Instant::now() + LINE_INTERVAL;
             }
         }
     }
 
-    /// How much is done and how long the rest takes, where the whole is known.
-    fn share(&self, read: u64) -> String {
+    /// How much is done and how long the rest takes, where that can be known.
+    fn share(&self, read: u64, is_waiting: bool) -> String {
         let Some(total) = self.total.filter(|total| *total > 0) else {
             return format!("{} read, ", DecimalBytes(read));
         };
         let percent = u128::from(read) * 100 / u128::from(total);
+        if is_waiting {
+            return format!("{percent} % read, ");
+        }
         let left = remaining(self.started.elapsed(), read, total);
         format!("{percent} %, about {} left, ", HumanDuration(left))
     }

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 
 use super::account::{Account, FileMark};
-use super::checkpoint::{Checkpoint, with_suffix};
+use super::checkpoint::Checkpoint;
 use super::config::LoadConfig;
 use super::input::{Identity, Input};
 use super::progress::Progress;
+use super::whole::with_suffix;
 
 /// Between checkpoints while loading.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -74,11 +75,13 @@ impl Resume {
         Ok((resume, marks))
     }
 
-    /// Writes the checkpoint when it is time. Failing to is said once and does not end the load.
+    /// Whether it is time to call [`Resume::keep`].
+    pub(super) fn is_due(&self) -> bool {
+        self.kept && Instant::now() >= self.next
+    }
+
+    /// Writes the checkpoint. Failing to is said once and does not end the load.
     pub(super) fn keep(&mut self, account: &Account, progress: &Progress) {
-        if !self.kept || Instant::now() < self.next {
-            return;
-        }
         self.next = Instant::now() + INTERVAL;
         if let Some(path) = &self.path
             && let Err(error) = self.checkpoint(account).write(path)
@@ -119,6 +122,16 @@ impl Resume {
                  nothing twice",
                 path.display()
             ),
+        });
+    }
+
+    /// Writes nothing, and says how to go on from the checkpoint that is there, if one is.
+    pub(super) fn unchanged(self, progress: &Progress) {
+        let is_there = |path: &PathBuf| self.kept && path.exists();
+        progress.say(&if self.path.as_ref().is_some_and(is_there) {
+            format!("to continue from the last checkpoint: {}", self.command)
+        } else {
+            "loading again begins from the start and counts nothing twice".to_owned()
         });
     }
 

@@ -24,7 +24,8 @@ pub(super) struct Sender {
     account: Arc<Account>,
     /// How long nothing may become known of what is open.
     patience: Duration,
-    /// Since when the client takes nothing, if it does not.
+    /// Since when the client takes nothing although nothing is open, if that is so. While orders are open their own clock
+    /// counts: a full queue is full of them.
     refused_since: Option<Instant>,
     retries: Retries,
 }
@@ -76,6 +77,7 @@ impl Sender {
                 Attempt::Sent
             }
             Err(PublishError::TooLarge) => {
+                self.refused_since = None;
                 self.account.withdraw();
                 self.account.rejected();
                 Attempt::TooLarge
@@ -84,7 +86,8 @@ impl Sender {
                 PublishError::QueueFull | PublishError::NotConnected | PublishError::Unconfirmed(_),
             ) => {
                 self.account.withdraw();
-                self.refused_since.get_or_insert_with(Instant::now);
+                let since = self.refused_since.unwrap_or_else(Instant::now);
+                self.refused_since = self.account.is_settled().then_some(since);
                 std::thread::sleep(REFUSED_PAUSE);
                 Attempt::NotYet
             }
@@ -145,12 +148,12 @@ impl Sender {
     }
 
     pub(super) fn check_patience(&self) -> Result<(), NoProgress> {
-        let refused = self.refused_since.map(|since| since.elapsed());
-        let open = self.account.counts().open > 0;
-        let waited = match (open, refused) {
-            (true, refused) => self.account.stalled().max(refused.unwrap_or_default()),
-            (false, Some(refused)) => refused,
-            (false, None) => return Ok(()),
+        let waited = if !self.account.is_settled() {
+            self.account.stalled()
+        } else if let Some(since) = self.refused_since {
+            since.elapsed()
+        } else {
+            return Ok(());
         };
         if waited < self.patience {
             return Ok(());
@@ -192,5 +195,71 @@ impl Retries {
             self.due = None;
         }
         now
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use common::ids::{Offset, Partition};
+
+    use super::super::account::FileMark;
+    use super::*;
+    use crate::publisher::{Delivered, Ledger as _, PublisherConfig};
+    use crate::request::{Arrival, new_order_id};
+
+    #[derive(clap::Parser)]
+    struct Command {
+        #[command(flatten)]
+        publisher: PublisherConfig,
+    }
+
+    const PLACE: Place = Place { file: 0, line: 1 };
+    const PATIENCE: Duration = Duration::from_millis(300);
+
+    /// One whose client takes nothing.
+    fn refused() -> (Sender, Arc<Account>, Record) {
+        let config = Command::parse_from(["test", "--kafka-brokers", "127.0.0.1:9"]).publisher;
+        let account = Arc::new(Account::new(vec![FileMark::default()]));
+        let publisher = Publisher::start(config, "/test").unwrap();
+        let sender = Sender::new(publisher, Arc::clone(&account), PATIENCE);
+        let arrival = Arrival::now(Duration::ZERO);
+        let record = Record::read(br#"{"user_id":"u","amount":1}"#, arrival, new_order_id).unwrap();
+        (sender, account, record)
+    }
+
+    fn deliver(account: &Account, number: u64) {
+        let (partition, offset) = (Partition(0), Offset(0));
+        account.delivered(number, Delivered { partition, offset });
+    }
+
+    #[test]
+    fn a_refusal_does_not_count_while_what_is_open_is_being_confirmed() {
+        let (mut sender, account, record) = refused();
+        let open: Vec<_> = (0..3).map(|_| account.open(PLACE, 1)).collect();
+        assert!(matches!(sender.attempt(&record, PLACE), Attempt::NotYet));
+        // From here on nothing more is sent, as after a Ctrl-C; each report comes well within the patience.
+        for number in &open[..2] {
+            std::thread::sleep(PATIENCE * 2 / 3);
+            deliver(&account, *number);
+            assert_eq!(sender.check_patience(), Ok(()));
+        }
+        std::thread::sleep(PATIENCE);
+        assert!(sender.check_patience().is_err());
+    }
+
+    #[test]
+    fn a_refusal_counts_from_when_nothing_is_open() {
+        let (mut sender, account, record) = refused();
+        let number = account.open(PLACE, 1);
+        sender.attempt(&record, PLACE);
+        std::thread::sleep(PATIENCE);
+        deliver(&account, number);
+        sender.attempt(&record, PLACE);
+        assert_eq!(sender.check_patience(), Ok(()));
+        std::thread::sleep(PATIENCE);
+        sender.attempt(&record, PLACE);
+        let error = sender.check_patience().unwrap_err().to_string();
+        assert!(error.contains("confirmed nothing"), "{error}");
     }
 }

@@ -28,12 +28,18 @@ pub(super) fn begin(
     let inputs = open_all(config)?;
     let (resume, marks) = Resume::begin(config, &inputs)?;
     let resumed_lines = marks.iter().map(|mark| mark.lines).sum();
-    let rejects = Rejects::open(config.rejects.as_deref(), resumed_lines > 0)
-        .context("cannot write rejected lines")?;
-    let progress = Progress::new(inputs.iter().map(|input| input.size).sum::<Option<u64>>());
+    let resumed_orders = marks.iter().map(|mark| mark.accepted).sum();
+    let names: Vec<_> = inputs.iter().map(|input| input.name.clone()).collect();
+    let is_settled = |name: Option<&str>, line| is_settled(&names, &marks, name, line);
+    let rejects = Rejects::open(
+        config.rejects.as_deref(),
+        (resumed_lines > 0).then_some(is_settled),
+    )
+    .context("cannot write rejected lines")?;
+    let size = inputs.iter().map(|input| input.size).sum::<Option<u64>>();
+    let progress = Progress::new(size, resumed_orders);
     let account = Arc::new(Account::new(marks.clone()));
     let sender = sender(config, &account)?;
-    let names = inputs.iter().map(|input| input.name.clone()).collect();
     let readings = readings(inputs, &marks);
     let pieces = Pieces::of(
         readings,
@@ -52,6 +58,7 @@ pub(super) fn begin(
         stop,
         bytes: 0,
         resumed_lines,
+        resumed_orders,
     };
     Ok((load, pieces))
 }
@@ -65,6 +72,14 @@ fn open_all(config: &LoadConfig) -> anyhow::Result<Vec<Input>> {
         .iter()
         .map(|path| Input::open(path, config.source.as_deref()))
         .collect::<Result<Vec<_>, _>>()?;
+    for path in [&config.rejects, &config.checkpoint].into_iter().flatten() {
+        if inputs.iter().any(|input| input.is_at(path)) {
+            bail!(
+                "{} is to be loaded: it cannot be written to",
+                path.display()
+            );
+        }
+    }
     if config.source.is_none() && inputs.iter().any(|input| input.is_standard_input) {
         eprintln!(
             "standard input has no name: orders without an order_id get random ones, and are counted again \
@@ -72,6 +87,16 @@ fn open_all(config: &LoadConfig) -> anyhow::Result<Vec<Input>> {
         );
     }
     Ok(inputs)
+}
+
+/// Whether an earlier load settled this line of the file that is called so. A line of a file that is not among these is
+/// none of this load's business.
+fn is_settled(names: &[String], marks: &[FileMark], name: Option<&str>, line: u64) -> bool {
+    let file = match name {
+        Some(name) => names.iter().position(|known| known == name),
+        None => Some(0),
+    };
+    file.is_none_or(|file| line <= marks[file].lines)
 }
 
 fn sender(config: &LoadConfig, account: &Arc<Account>) -> anyhow::Result<Option<Sender>> {

@@ -23,6 +23,8 @@ pub struct Summary {
     pub unknown: u64,
     /// Lines that earlier loads had settled; they count above.
     pub resumed_lines: u64,
+    /// Orders among them.
+    pub resumed_orders: u64,
     /// Per partition, where to read on after the last order that was confirmed.
     pub last_offsets: BTreeMap<Partition, NextOffset>,
     #[serde(flatten)]
@@ -61,8 +63,14 @@ impl Summary {
             HumanCount(self.lines),
             DecimalBytes(self.bytes),
             self.seconds,
-            HumanCount(per_second(self.accepted, time)),
+            HumanCount(per_second(self.accepted - self.resumed_orders, time)),
         );
+        if self.resumed_lines > 0 {
+            words += &format!(
+                "\n{} of the lines were settled by earlier loads",
+                HumanCount(self.resumed_lines)
+            );
+        }
         if self.unknown > 0 {
             words += &format!(
                 "\n{} orders were sent and not confirmed",

@@ -14,6 +14,7 @@ use rdkafka::producer::{
 };
 use rdkafka::types::RDKafkaErrorCode;
 
+use super::complaint::Complaint;
 use super::config::PublisherConfig;
 use super::delivery::{Delivered, Delivery, PublishError, Undelivered};
 use super::keeper::Wake;
@@ -29,6 +30,7 @@ pub(super) struct Client {
     topic: String,
     source: &'static str,
     wake: SyncSender<Wake>,
+    complaint: Complaint,
 }
 
 impl Client {
@@ -40,13 +42,18 @@ impl Client {
         source: &'static str,
         wake: &SyncSender<Wake>,
     ) -> KafkaResult<Self> {
-        let context = Context { wake: wake.clone() };
+        let complaint = Complaint::default();
+        let context = Context {
+            wake: wake.clone(),
+            complaint: complaint.clone(),
+        };
         let producer = client_config(config, max_record_bytes).create_with_context(context)?;
         Ok(Self {
             producer,
             topic: config.kafka_topic.clone(),
             source,
             wake: wake.clone(),
+            complaint,
         })
     }
 
@@ -119,7 +126,13 @@ impl Client {
 
     /// Asks the broker about the topic.
     pub(super) fn probe(&self, timeout: Duration) -> Result<(), Unusable> {
-        partition_count(self.producer.client(), &self.topic, timeout).map(drop)
+        match partition_count(self.producer.client(), &self.topic, timeout) {
+            Ok(_) => {
+                self.complaint.withdraw();
+                Ok(())
+            }
+            Err(unusable) => Err(unusable.explained(|| self.complaint.last())),
+        }
     }
 }
 
@@ -194,11 +207,13 @@ fn set_operators_properties(properties: &mut ClientConfig, config: &PublisherCon
 /// What librdkafka calls back, on the client's own thread.
 struct Context {
     wake: SyncSender<Wake>,
+    complaint: Complaint,
 }
 
 impl ClientContext for Context {
     /// Its lines are many while a broker is away; the keeper logs one for each change.
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.complaint.hear(facility, message);
         tracing::debug!(target: "librdkafka", ?level, facility, "{message}");
     }
 

@@ -9,6 +9,7 @@
 //!   [`keeper`], which also finds the topic at the start and knows whether the broker answers.
 
 mod client;
+mod complaint;
 mod config;
 mod delivery;
 mod keeper;
@@ -41,7 +42,7 @@ pub struct Publisher {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error("kafka's client refuses its settings, see --kafka-config: {0}")]
-    Settings(#[from] KafkaError),
+    Settings(KafkaError),
     #[error("no thread for the publisher: {0}")]
     Thread(#[from] std::io::Error),
 }
@@ -62,7 +63,7 @@ impl Publisher {
     /// # Errors
     /// [`StartError`]; a broker that does not answer is none.
     pub fn start(config: PublisherConfig, source: &'static str) -> Result<Self, StartError> {
-        client::check(&config)?;
+        client::check(&config).map_err(StartError::Settings)?;
         // One reason to wake up is as good as many.
         let (wake, woken) = sync_channel(1);
         let link = Arc::new(Link {

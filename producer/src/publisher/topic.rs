@@ -5,11 +5,12 @@ use std::time::Duration;
 use rdkafka::ClientContext;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::{Client, DefaultClientContext};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::metadata::Metadata;
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::client::admin_config;
+use super::complaint::reason_of_silence;
 use super::config::PublisherConfig;
 
 /// The topic as it is.
@@ -38,7 +39,7 @@ pub(super) enum TopicError {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unusable {
     #[error("the broker does not answer: {0}")]
-    Silent(#[from] KafkaError),
+    Silent(String),
     #[error("the broker does not know topic {0}")]
     Absent(String),
     #[error("topic {topic}: {error}")]
@@ -54,8 +55,27 @@ pub(super) enum Unusable {
     },
 }
 
+impl Unusable {
+    /// Says why there is no answer, where `reason` knows.
+    pub(super) fn explained(self, reason: impl FnOnce() -> Option<String>) -> Self {
+        match self {
+            Self::Silent(error) => Self::Silent(reason().unwrap_or(error)),
+            other => other,
+        }
+    }
+}
+
 /// Finds the topic or creates it. Blocks for up to a few `timeout`s.
 pub(super) fn ensure(config: &PublisherConfig, timeout: Duration) -> Result<Topic, TopicError> {
+    find_or_create(config, timeout).map_err(|error| match error {
+        TopicError::Unusable(unusable) => {
+            TopicError::Unusable(unusable.explained(|| reason_of_silence(config)))
+        }
+        other => other,
+    })
+}
+
+fn find_or_create(config: &PublisherConfig, timeout: Duration) -> Result<Topic, TopicError> {
     let admin: AdminClient<DefaultClientContext> = admin_config(config).create()?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let options = AdminOptions::new().request_timeout(Some(timeout));
@@ -130,7 +150,7 @@ pub(super) fn partition_count<C: ClientContext>(
     topic: &str,
     timeout: Duration,
 ) -> Result<usize, Unusable> {
-    count_partitions(&client.fetch_metadata(Some(topic), timeout)?, topic)
+    count_partitions(client.fetch_metadata(Some(topic), timeout), topic)
 }
 
 /// The same for a topic that may not exist; it costs a list of all topics.
@@ -139,10 +159,11 @@ fn existing_partition_count<C: ClientContext>(
     topic: &str,
     timeout: Duration,
 ) -> Result<usize, Unusable> {
-    count_partitions(&client.fetch_metadata(None, timeout)?, topic)
+    count_partitions(client.fetch_metadata(None, timeout), topic)
 }
 
-fn count_partitions(metadata: &Metadata, topic: &str) -> Result<usize, Unusable> {
+fn count_partitions(answer: KafkaResult<Metadata>, topic: &str) -> Result<usize, Unusable> {
+    let metadata = answer.map_err(|error| Unusable::Silent(error.to_string()))?;
     let absent = || Unusable::Absent(topic.to_owned());
     let found = metadata
         .topics()

@@ -1,16 +1,16 @@
 //! The loader as a process: what it takes, what it says, and how it ends.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use lab::process::{ProcessId, Signal};
 use lab::{Program, TestTopic};
 use serde_json::{Value, json};
 
 use crate::support::{PATIENCE, record_count, values};
+
+mod interrupted;
 
 /// A directory for one test's files, removed with the value.
 struct Files(PathBuf);
@@ -276,89 +276,6 @@ async fn a_broker_that_never_answers_ends_the_load_after_its_timeout() {
     );
 }
 
-/// Starts a slow load, and ends it with `signal` when it is on its way.
-async fn interrupted(topic: &TestTopic, arguments: &[&str], signal: Signal) -> Output {
-    let child = tokio::process::Command::new(env!("CARGO_BIN_EXE_loader"))
-        .args(arguments)
-        .env("KAFKA_BROKERS", topic.brokers())
-        .env("KAFKA_TOPIC", topic.name())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let process = ProcessId::of(child.id().unwrap()).unwrap();
-    let under_way = async || match record_count(topic).await {
-        count if count > 2_500 => Ok(()),
-        count => Err(format!("{count} so far")),
-    };
-    lab::eventually(PATIENCE, under_way).await;
-    process.signal(signal).unwrap();
-    child.wait_with_output().await.unwrap()
-}
-
-#[tokio::test]
-async fn an_interrupted_load_finishes_what_it_sent_and_is_continued_from_there() {
-    let (topic, files) = (lab::topic(3).await, Files::new());
-    let path = files.write("orders.ndjson", orders(20_000));
-    let output = interrupted(
-        &topic,
-        &["--json", "--rate", "2000", text(&path)],
-        Signal::INT,
-    )
-    .await;
-    assert_eq!(output.status.code(), Some(1));
-    assert_eq!(summary(&output)["ending"], "interrupted");
-    assert!(
-        stderr(&output).contains("to continue: loader --resume"),
-        "{}",
-        stderr(&output)
-    );
-    let accepted = counts(&output)[0];
-    assert_eq!(record_count(&topic).await, i64::try_from(accepted).unwrap());
-
-    let output = run(&topic, &["--json", "--resume", text(&path)]).await;
-    assert_eq!(
-        (output.status.code(), counts(&output)),
-        (Some(0), [20_000, 0, 20_000])
-    );
-    assert_eq!(summary(&output)["resumed_lines"], accepted);
-    assert_eq!(record_count(&topic).await, 20_000, "nothing was sent twice");
-    assert!(!files.0.join("orders.ndjson.checkpoint").exists());
-}
-
-#[tokio::test]
-async fn a_killed_load_is_continued_from_its_checkpoint_and_loses_nothing() {
-    let (topic, files) = (lab::topic(3).await, Files::new());
-    let path = files.write("orders.ndjson", orders(20_000));
-    let arguments = ["--json", "--resume", "--rate", "2000", text(&path)];
-    let output = interrupted(&topic, &arguments, Signal::KILL).await;
-    assert_eq!(output.status.code(), None);
-    let output = run(&topic, &["--json", "--resume", text(&path)]).await;
-    assert_eq!(
-        (output.status.code(), counts(&output)),
-        (Some(0), [20_000, 0, 20_000])
-    );
-    assert!(summary(&output)["resumed_lines"].as_u64().unwrap() > 0);
-    let ids: BTreeSet<_> = values(&topic).await.into_iter().map(|(id, _)| id).collect();
-    assert_eq!(ids.len(), 20_000);
-}
-
-#[tokio::test]
-async fn a_file_that_changed_since_its_checkpoint_is_loaded_from_its_beginning() {
-    let (topic, files) = (lab::topic(1).await, Files::new());
-    let path = files.write("orders.ndjson", orders(20_000));
-    interrupted(&topic, &["--rate", "2000", text(&path)], Signal::INT).await;
-    files.write("orders.ndjson", orders(100));
-    let output = run(&topic, &["--json", "--resume", text(&path)]).await;
-    assert_eq!(counts(&output), [100, 0, 100]);
-    assert!(
-        stderr(&output).contains("has changed since"),
-        "{}",
-        stderr(&output)
-    );
-}
-
 #[tokio::test]
 async fn a_broker_that_is_killed_in_mid_load_delays_it_and_loses_nothing() {
     let broker = lab::OwnKafka::start(&[]).await.unwrap();
@@ -413,4 +330,36 @@ async fn generated_orders_are_accepted_and_add_up_to_their_totals() {
         (total("orders") + total("duplicates"), total("rejected"))
     );
     assert_eq!(values(&topic).await.len() as u64, total("orders"));
+}
+
+#[tokio::test]
+async fn rejected_lines_that_cannot_be_kept_end_the_load_and_no_checkpoint_passes_them_over() {
+    let (topic, files) = (lab::topic(1).await, Files::new());
+    let path = files.write("orders.ndjson", "rubbish\n".repeat(10_000));
+    // Every write to it fails for want of space.
+    let output = run(&topic, &["--json", "--rejects", "/dev/full", text(&path)]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("cannot write the rejected lines")
+            && stderr(&output).contains("begins from the start"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(!files.0.join("orders.ndjson.checkpoint").exists());
+}
+
+#[tokio::test]
+async fn a_file_that_is_to_be_loaded_is_never_written_to() {
+    let (topic, files) = (lab::topic(1).await, Files::new());
+    let path = files.write("orders.ndjson", "rubbish\n");
+    for option in ["--rejects", "--checkpoint"] {
+        let output = run(&topic, &[option, text(&path), text(&path)]).await;
+        assert_eq!(output.status.code(), Some(1));
+        assert!(
+            stderr(&output).contains("cannot be written to"),
+            "{}",
+            stderr(&output)
+        );
+        assert_eq!(fs::read(&path).unwrap(), b"rubbish\n");
+    }
 }

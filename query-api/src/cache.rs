@@ -6,15 +6,19 @@
 //! to be used. The cache itself is never told of a change.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use common::ids::{OrderId, UserId};
 use common::order::ContentHash;
 use metrics::{Counter, Histogram, counter, gauge, histogram};
 use moka::future::Cache as Moka;
+use moka::notification::RemovalCause;
 use moka::ops::compute::Op;
+use tokio::sync::OnceCell;
 
+use crate::charts::Chart;
+use crate::compression::{self, Compressed};
 use crate::questions::Question;
 use crate::touches::{Subject, Tick, Touches};
 
@@ -37,6 +41,7 @@ pub enum Key {
         limit: u16,
     },
     Question(Question),
+    Chart(Chart),
 }
 
 impl Key {
@@ -44,7 +49,7 @@ impl Key {
         match self {
             Self::Order(_) => Subject::Constant,
             Self::OrdersOfUser { user_id, .. } => Subject::User(user_id.as_str()),
-            Self::NewestOrders { .. } | Self::Question(_) => Subject::Everything,
+            Self::NewestOrders { .. } | Self::Question(_) | Self::Chart(_) => Subject::Everything,
         }
     }
 
@@ -52,7 +57,7 @@ impl Key {
         match self {
             Self::Order(order_id) => order_id.as_str().len(),
             Self::OrdersOfUser { user_id, .. } => user_id.as_str().len(),
-            Self::NewestOrders { .. } | Self::Question(_) => 0,
+            Self::NewestOrders { .. } | Self::Question(_) | Self::Chart(_) => 0,
         }
     }
 }
@@ -63,18 +68,37 @@ pub struct Answer {
     pub body: Bytes,
     /// A strong entity tag, quoted.
     pub etag: Bytes,
+    /// Made when it is first asked for; `None` in it where it does not pay.
+    compressed: OnceCell<Option<Compressed>>,
     /// Noted before it was read.
     tick: Tick,
+    loaded_at: Instant,
+    /// How long that took.
+    pub load_time: Duration,
 }
 
 impl Answer {
-    fn new(body: Vec<u8>, tick: Tick) -> Arc<Self> {
+    fn new(body: Vec<u8>, tick: Tick, load_time: Duration) -> Arc<Self> {
         let etag = format!("\"{}\"", ContentHash::of(&body)).into();
         Arc::new(Self {
             body: body.into(),
             etag,
+            compressed: OnceCell::new(),
             tick,
+            loaded_at: Instant::now(),
+            load_time,
         })
+    }
+
+    /// The body in gzip with a tag of its own, where that is worth it: made once, for all who ask.
+    pub async fn compressed(&self) -> Option<&Compressed> {
+        let make = || compression::gzip(self.body.clone(), self.etag.clone());
+        self.compressed.get_or_init(make).await.as_ref()
+    }
+
+    /// With the room that its compressed form may come to need.
+    fn bytes(&self) -> usize {
+        self.body.len() + self.etag.len() + compression::most_bytes(self.body.len())
     }
 }
 
@@ -111,8 +135,7 @@ impl Cache {
     #[must_use]
     pub fn new(capacity_bytes: u64, touches: Arc<Touches>) -> Self {
         let weigh = |key: &Key, answer: &Arc<Answer>| {
-            let bytes =
-                key.heap_bytes() + answer.body.len() + answer.etag.len() + ENTRY_OVERHEAD_BYTES;
+            let bytes = key.heap_bytes() + answer.bytes() + ENTRY_OVERHEAD_BYTES;
             u32::try_from(bytes).unwrap_or(u32::MAX)
         };
         let requests =
@@ -127,6 +150,7 @@ impl Cache {
             answers: Moka::builder()
                 .max_capacity(capacity_bytes)
                 .weigher(weigh)
+                .eviction_listener(record_age)
                 .build(),
             touches,
             metrics,
@@ -213,7 +237,7 @@ impl Cache {
 
     /// Keeps an answer that was read after `tick` was noted.
     pub async fn keep(&self, key: Key, body: Vec<u8>, tick: Tick) {
-        let answer = Answer::new(body, tick);
+        let answer = Answer::new(body, tick, Duration::ZERO);
         if self.holds(&key, &answer) {
             self.answers.insert(key, answer).await;
         }
@@ -261,8 +285,9 @@ impl Cache {
         let tick = self.now();
         let started = Instant::now();
         let body = reading.await.map_err(|error| Failed { error, tick })?;
-        self.metrics.load_seconds.record(started.elapsed());
-        Ok(Answer::new(body, tick))
+        let load_time = started.elapsed();
+        self.metrics.load_seconds.record(load_time);
+        Ok(Answer::new(body, tick, load_time))
     }
 
     /// Drops `outdated` and nothing that came in its place.
@@ -276,6 +301,22 @@ impl Cache {
             .and_compute_with(still_there)
             .await;
     }
+}
+
+/// How long answers live, and what ends them. It is recorded at their end: a clock and a histogram at every hit would cost
+/// more than the hit.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "moka hands the last reference over"
+)]
+fn record_age(_: Arc<Key>, answer: Arc<Answer>, cause: RemovalCause) {
+    let cause = match cause {
+        RemovalCause::Size => "size",
+        RemovalCause::Explicit => "outdated",
+        RemovalCause::Replaced => "replaced",
+        RemovalCause::Expired => "expired",
+    };
+    histogram!("query_api_cache_age_seconds", "end" => cause).record(answer.loaded_at.elapsed());
 }
 
 #[cfg(test)]

@@ -10,10 +10,14 @@
 
 pub mod analytics;
 pub mod cache;
+pub mod charts;
+mod compression;
 pub mod config;
+pub mod events;
 pub mod feed;
 pub mod freshness;
 pub mod http;
+pub mod lag;
 pub mod positions;
 pub mod questions;
 pub mod repo;

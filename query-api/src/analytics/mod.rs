@@ -134,6 +134,12 @@ impl Analytics {
         most.map_or(default, |(&currency, _)| currency)
     }
 
+    /// The currency that a question names, or what stands in for it.
+    #[must_use]
+    pub fn chosen(&self, currency: Option<Currency>, default: Currency) -> Currency {
+        currency.unwrap_or_else(|| self.currency_or(default))
+    }
+
     /// The ids of the users with the most orders in any one currency, at most `limit`; none twice.
     #[must_use]
     pub fn most_active(&self, limit: usize) -> Vec<Arc<str>> {

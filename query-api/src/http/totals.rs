@@ -4,10 +4,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use common::http::{HttpError, readable};
 
 use super::State;
-use super::answer::{LoadError, tagged};
+use super::answer::{LoadError, TOTALS, tagged};
 use super::parameters::Parameters;
 use crate::cache::Key;
-use crate::questions::Question;
+use crate::questions::{Question, SalesQuestion};
 use crate::views;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
@@ -22,14 +22,18 @@ async fn summary(request: HttpRequest, state: web::Data<State>) -> Result<HttpRe
 
 async fn sales(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, HttpError> {
     let mut parameters = Parameters::of(&request);
-    let question = Question::Sales {
+    let question = sales_question(&mut parameters);
+    parameters.finish()?;
+    answer(&request, &state, Question::Sales(question)).await
+}
+
+pub(super) fn sales_question(parameters: &mut Parameters) -> SalesQuestion {
+    SalesQuestion {
         currency: parameters.currency(),
         grain: parameters.grain(),
         from: parameters.from(),
         to: parameters.to(),
-    };
-    parameters.finish()?;
-    answer(&request, &state, question).await
+    }
 }
 
 /// Printed once for all who ask the same between two changes.
@@ -46,6 +50,6 @@ pub(super) async fn answer(
         .cache
         .answer(&Key::Question(question), seen.tick, print)
         .await;
-    let (answer, _) = printed.map_err(|failed| failed.error.to_http())?;
-    Ok(tagged(request, &answer, None))
+    let printed = printed.map_err(|failed| failed.error.to_http())?;
+    Ok(tagged(request, &printed, TOTALS).await)
 }

@@ -13,7 +13,7 @@ use common::pg::{self, PoolSettings};
 use deadpool_postgres::{BuildError, Client, Pool, PoolError};
 use tokio_postgres::Config;
 
-pub use changes::{Advance, ChangeReader, Identity, Look, Snapshot};
+pub use changes::{Advance, ChangeReader, Identity, Look, Snapshot, Stand};
 pub use orders::{OrderNo, StoredOrder};
 
 /// No statement here looks up more than a page of rows by an index: one that takes this long has met a database in

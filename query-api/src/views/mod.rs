@@ -5,6 +5,7 @@
 
 mod compatible;
 mod cursor;
+mod lag;
 mod orders;
 mod totals;
 mod users;
@@ -16,6 +17,7 @@ use serde_json::value::RawValue;
 
 pub use compatible::{total_orders, total_spendings};
 pub use cursor::{Cursor, InvalidCursor};
+pub use lag::lag;
 pub use orders::OrdersPage;
 pub use totals::{NoAnswer, answer};
 pub use users::user;

@@ -1,5 +1,6 @@
 //! The service, in the test's process, on a free port.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Parser;
@@ -17,6 +18,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct App {
     url: String,
+    address: SocketAddr,
+    database_url: String,
     http: Http,
     stop: CancellationToken,
     running: Option<JoinHandle<()>>,
@@ -48,7 +51,8 @@ impl App {
         let database = ["--database-url", database_url];
         let arguments = common.iter().chain(&database).chain(flags);
         let application = Application::build(&Config::parse_from(arguments)).unwrap();
-        let url = format!("http://{}", application.address());
+        let address = application.address();
+        let url = format!("http://{address}");
         let recorded = PrometheusBuilder::new().build_recorder().handle();
         let stop = CancellationToken::new();
         let stopped = stop.clone();
@@ -60,10 +64,20 @@ impl App {
         });
         Self {
             url,
+            address,
+            database_url: database_url.to_owned(),
             http: Http::default(),
             stop,
             running: Some(running),
         }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn database_url(&self) -> &str {
+        &self.database_url
     }
 
     pub(crate) async fn ready(&self) {

@@ -9,7 +9,9 @@
 mod app;
 mod writer;
 
+mod charts;
 mod compatible;
+mod events;
 mod faults;
 mod feed;
 mod gaps;

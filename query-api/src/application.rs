@@ -97,6 +97,7 @@ impl Application {
             freshness,
             warmth,
             events,
+            anomalies: http::anomalies_gate(),
             default_currency: config.default_currency,
         };
         Ok(Self {

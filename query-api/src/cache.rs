@@ -8,99 +8,25 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use common::ids::{OrderId, UserId};
-use common::order::ContentHash;
+use common::ids::UserId;
 use metrics::{Counter, Histogram, counter, gauge, histogram};
 use moka::future::Cache as Moka;
-use moka::notification::RemovalCause;
 use moka::ops::compute::Op;
-use tokio::sync::OnceCell;
 
-use crate::charts::Chart;
-use crate::compression::{self, Compressed};
-use crate::questions::Question;
-use crate::touches::{Subject, Tick, Touches};
+use crate::touches::{Slot, Subject, Tick, Touches};
+
+mod answer;
+mod key;
+
+pub use answer::{Answer, Loaded};
+pub use key::Key;
+
+use answer::record_age;
 
 /// What moka and the allocator need for an entry beside its key and its bytes.
 const ENTRY_OVERHEAD_BYTES: usize = 256;
 /// How often a value that others loaded may turn out too old before one is loaded for this asker alone.
 const MAX_SHARED_ATTEMPTS: usize = 3;
-
-/// What an answer is the answer to.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Key {
-    Order(OrderId),
-    /// The first page of a user's orders.
-    OrdersOfUser {
-        user_id: UserId,
-        limit: u16,
-    },
-    /// The first page of all orders.
-    NewestOrders {
-        limit: u16,
-    },
-    Question(Question),
-    Chart(Chart),
-}
-
-impl Key {
-    fn subject(&self) -> Subject<'_> {
-        match self {
-            Self::Order(_) => Subject::Constant,
-            Self::OrdersOfUser { user_id, .. } => Subject::User(user_id.as_str()),
-            Self::NewestOrders { .. } | Self::Question(_) | Self::Chart(_) => Subject::Everything,
-        }
-    }
-
-    fn heap_bytes(&self) -> usize {
-        match self {
-            Self::Order(order_id) => order_id.as_str().len(),
-            Self::OrdersOfUser { user_id, .. } => user_id.as_str().len(),
-            Self::NewestOrders { .. } | Self::Question(_) | Self::Chart(_) => 0,
-        }
-    }
-}
-
-/// An answer's body, and what tells it from another.
-#[derive(Debug)]
-pub struct Answer {
-    pub body: Bytes,
-    /// A strong entity tag, quoted.
-    pub etag: Bytes,
-    /// Made when it is first asked for; `None` in it where it does not pay.
-    compressed: OnceCell<Option<Compressed>>,
-    /// Noted before it was read.
-    tick: Tick,
-    loaded_at: Instant,
-    /// How long that took.
-    pub load_time: Duration,
-}
-
-impl Answer {
-    fn new(body: Vec<u8>, tick: Tick, load_time: Duration) -> Arc<Self> {
-        let etag = format!("\"{}\"", ContentHash::of(&body)).into();
-        Arc::new(Self {
-            body: body.into(),
-            etag,
-            compressed: OnceCell::new(),
-            tick,
-            loaded_at: Instant::now(),
-            load_time,
-        })
-    }
-
-    /// The body in gzip with a tag of its own, where that is worth it: made once, for all who ask.
-    pub async fn compressed(&self) -> Option<&Compressed> {
-        let make = || compression::gzip(self.body.clone(), self.etag.clone());
-        self.compressed.get_or_init(make).await.as_ref()
-    }
-
-    /// With the room that its compressed form may come to need.
-    fn bytes(&self) -> usize {
-        self.body.len() + self.etag.len() + compression::most_bytes(self.body.len())
-    }
-}
 
 /// Where an answer came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,7 +88,7 @@ impl Cache {
     ///
     /// # Errors
     /// What `load` failed with.
-    pub async fn answer<E, F>(
+    pub async fn answer<E, L, F>(
         &self,
         key: &Key,
         seen: Tick,
@@ -170,7 +96,8 @@ impl Cache {
     ) -> Result<(Arc<Answer>, Origin), Arc<Failed<E>>>
     where
         E: Send + Sync + 'static,
-        F: Future<Output = Result<Vec<u8>, E>>,
+        L: Into<Loaded>,
+        F: Future<Output = Result<L, E>>,
     {
         match self.answers.get(key).await {
             Some(answer) if self.holds(key, &answer) => {
@@ -187,7 +114,7 @@ impl Cache {
         Box::pin(self.load_for(key, seen, load)).await
     }
 
-    async fn load_for<E, F>(
+    async fn load_for<E, L, F>(
         &self,
         key: &Key,
         seen: Tick,
@@ -195,7 +122,8 @@ impl Cache {
     ) -> Result<(Arc<Answer>, Origin), Arc<Failed<E>>>
     where
         E: Send + Sync + 'static,
-        F: Future<Output = Result<Vec<u8>, E>>,
+        L: Into<Loaded>,
+        F: Future<Output = Result<L, E>>,
     {
         for _ in 0..MAX_SHARED_ATTEMPTS {
             match self.load_shared(key, load()).await {
@@ -213,13 +141,14 @@ impl Cache {
     }
 
     /// Joins a load of this key that is under way, or begins one. What was touched meanwhile does not stay.
-    async fn load_shared<E>(
+    async fn load_shared<E, L>(
         &self,
         key: &Key,
-        reading: impl Future<Output = Result<Vec<u8>, E>>,
+        reading: impl Future<Output = Result<L, E>>,
     ) -> Result<(Arc<Answer>, Origin), Arc<Failed<E>>>
     where
         E: Send + Sync + 'static,
+        L: Into<Loaded>,
     {
         let entry = self.answers.entry_by_ref(key);
         let entry = entry.or_try_insert_with(self.load(reading)).await?;
@@ -236,11 +165,17 @@ impl Cache {
     }
 
     /// Keeps an answer that was read after `tick` was noted.
-    pub async fn keep(&self, key: Key, body: Vec<u8>, tick: Tick) {
-        let answer = Answer::new(body, tick, Duration::ZERO);
+    pub async fn keep(&self, key: Key, loaded: impl Into<Loaded>, tick: Tick) {
+        let answer = Answer::new(loaded.into(), tick, Duration::ZERO);
         if self.holds(&key, &answer) {
             self.answers.insert(key, answer).await;
         }
+    }
+
+    /// To be noted with an order, whose user's touches end it.
+    #[must_use]
+    pub fn slot(&self, user_id: &UserId) -> Slot {
+        self.touches.slot(user_id.as_str())
     }
 
     /// The tick that a load has to note before it takes its snapshot.
@@ -274,20 +209,24 @@ impl Cache {
     }
 
     fn holds(&self, key: &Key, answer: &Answer) -> bool {
-        self.touches.untouched_since(key.subject(), answer.tick)
+        let subject = answer.user.map_or_else(|| key.subject(), Subject::Slot);
+        self.touches.untouched_since(subject, answer.tick)
     }
 
     /// `reading` has not begun: its snapshot is taken after the tick is noted.
-    async fn load<E>(
+    async fn load<E, L>(
         &self,
-        reading: impl Future<Output = Result<Vec<u8>, E>>,
-    ) -> Result<Arc<Answer>, Failed<E>> {
+        reading: impl Future<Output = Result<L, E>>,
+    ) -> Result<Arc<Answer>, Failed<E>>
+    where
+        L: Into<Loaded>,
+    {
         let tick = self.now();
         let started = Instant::now();
-        let body = reading.await.map_err(|error| Failed { error, tick })?;
+        let loaded = reading.await.map_err(|error| Failed { error, tick })?;
         let load_time = started.elapsed();
         self.metrics.load_seconds.record(load_time);
-        Ok(Answer::new(body, tick, load_time))
+        Ok(Answer::new(loaded.into(), tick, load_time))
     }
 
     /// Drops `outdated` and nothing that came in its place.
@@ -301,22 +240,6 @@ impl Cache {
             .and_compute_with(still_there)
             .await;
     }
-}
-
-/// How long answers live, and what ends them. It is recorded at their end: a clock and a histogram at every hit would cost
-/// more than the hit.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "moka hands the last reference over"
-)]
-fn record_age(_: Arc<Key>, answer: Arc<Answer>, cause: RemovalCause) {
-    let cause = match cause {
-        RemovalCause::Size => "size",
-        RemovalCause::Explicit => "outdated",
-        RemovalCause::Replaced => "replaced",
-        RemovalCause::Expired => "expired",
-    };
-    histogram!("query_api_cache_age_seconds", "end" => cause).record(answer.loaded_at.elapsed());
 }
 
 #[cfg(test)]

@@ -129,8 +129,14 @@ impl Events {
 
 impl Listener {
     async fn next(&mut self) -> Option<Bytes> {
-        self.newest.changed().await.ok()?;
-        let state = Arc::clone(&self.newest.borrow_and_update());
+        let state = loop {
+            self.newest.changed().await.ok()?;
+            let state = Arc::clone(&self.newest.borrow_and_update());
+            // Nothing is published yet; an empty text would be the end of the stream.
+            if !state.freshness.is_empty() {
+                break state;
+            }
+        };
         match &state.summary {
             Some(summary) if self.has.as_ref() != Some(&summary.id) => {
                 self.has = Some(summary.id.clone());

@@ -221,7 +221,9 @@ impl Feed {
             analytics.replace_hours(&hours, sales);
             analytics.add_dead_letters(dead_letters);
         });
-        let tick = self.touches.mark(user_ids.iter().map(String::as_str));
+        let tick = self
+            .touches
+            .mark(user_ids.iter().map(String::as_str), hours);
         let (positions, lag) = (Arc::new(stand.positions), Arc::new(stand.lag));
         self.seen(Seen::new(tick, stand.as_of, started, positions, lag));
     }

@@ -1,7 +1,7 @@
 // The dashboard: the summary arrives by itself, and what belongs to it is asked for again when it has changed.
 
 import { announce, element } from "./elements.js";
-import { clock, parse } from "./format.js";
+import { clock, parse, plain } from "./format.js";
 import { follow } from "./live.js";
 import { anomalies, currencyChoices, lag, newestOrders, salesTable, topUsers, totals } from "./panels.js";
 
@@ -47,7 +47,7 @@ const reconnect = follow({
     const before = freshness;
     freshness = parse(text);
     showFreshness();
-    if (before === null || String(before.lag?.text) !== String(freshness.lag?.text)) refreshSoon();
+    if (before === null || plain(before.lag) !== plain(freshness.lag)) refreshSoon();
   },
   state(state) {
     if (main.dataset.state === state) return;
@@ -61,7 +61,7 @@ const reconnect = follow({
 
 function chooseCurrency() {
   const known = summary.currencies.map((of) => of.currency);
-  const most = summary.currencies.toSorted((a, b) => Number(b.order_count.text) - Number(a.order_count.text))[0];
+  const most = summary.currencies.toSorted((a, b) => Number(plain(b.order_count)) - Number(plain(a.order_count)))[0];
   if (!known.includes(choice.currency)) choice.currency = most?.currency ?? null;
   const shown = [...byId("currencies").querySelectorAll("input")].map((input) => input.value);
   if (shown.join() === known.join()) return;

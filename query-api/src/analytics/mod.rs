@@ -27,7 +27,7 @@ pub use anomalies::{Anomalies, Anomaly, InvalidSigma, Sigma};
 pub use calendar::{Grain, Hour};
 pub use live::{Live, NotLoaded};
 pub use ranking::{By, Ranked};
-pub use sales::{MAX_BUCKETS, Sales, SalesRow, Series, TooManyBuckets};
+pub use sales::{Frame, MAX_BUCKETS, Sales, SalesRow, Series, TooManyBuckets};
 
 use ranking::Ranking;
 

@@ -19,7 +19,7 @@ const MAX_BARS: usize = 400;
 const BAR_SHARE: f64 = 0.8;
 
 pub(super) fn draw(currency: Currency, grain: Grain, series: &Series, size: Size) -> Vec<u8> {
-    let title = format!("Sales per {} in {currency}", noun(grain));
+    let title = format!("Sales per {} in {currency}", grain.name());
     let description = describe(currency, grain, series);
     let width = size.width();
     let mut svg = Svg::new(width, HEIGHT, &title, &description);
@@ -151,15 +151,6 @@ fn sum(currency: Currency, row: &SalesRow) -> String {
 
 fn amount_label(units: i128) -> String {
     short(&Total::from_units(units).to_string())
-}
-
-fn noun(grain: Grain) -> &'static str {
-    match grain {
-        Grain::Hour => "hour",
-        Grain::Day => "day",
-        Grain::Month => "month",
-        Grain::Year => "year",
-    }
 }
 
 /// How much of an instant a bucket's name takes.

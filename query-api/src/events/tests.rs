@@ -29,7 +29,7 @@ fn seen(tick: Tick) -> Freshness {
 fn tick(number: usize) -> Tick {
     let touches = crate::touches::Touches::default();
     for _ in 0..number {
-        touches.mark([]);
+        touches.mark([], []);
     }
     touches.now()
 }
@@ -75,6 +75,19 @@ async fn there_is_room_again_when_a_listener_goes() {
     assert!(matches!(events.listen(None), Err(TooManyListeners)));
     drop(listener);
     assert!(events.listen(None).is_ok());
+}
+
+#[tokio::test]
+async fn who_comes_before_the_first_state_waits_for_it() {
+    let (mut publisher, events) = with_room_for(1);
+    let mut listener = pin!(events.listen(None).unwrap());
+    assert_eq!(listener.next().now_or_never(), None);
+    publisher.publish(&Freshness::default());
+    let sent = text(listener.next().now_or_never());
+    assert!(
+        sent.contains("\"as_of\":null,\"database\":\"away\""),
+        "{sent}"
+    );
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use common::http::HttpError;
 
 use super::unavailable;
 use crate::cache::{Answer, Origin};
+use crate::gate::Crowded;
 use crate::repo::RepoError;
 use crate::views::NoAnswer;
 
@@ -29,10 +30,14 @@ pub(super) enum LoadError {
     UnknownOrder,
     #[error("the database is away")]
     Away,
+    #[error("the service is stopping")]
+    Stopping,
     #[error(transparent)]
     Repo(#[from] RepoError),
     #[error(transparent)]
     NoAnswer(#[from] NoAnswer),
+    #[error(transparent)]
+    Crowded(#[from] Crowded),
 }
 
 impl LoadError {
@@ -43,6 +48,9 @@ impl LoadError {
                 detail: self.to_string(),
             },
             Self::Away => unavailable("not in memory, and the database cannot be reached"),
+            Self::Repo(error @ RepoError::Crowded) => unavailable(&error.to_string()),
+            Self::Crowded(error) => unavailable(&error.to_string()),
+            Self::Stopping => unavailable(&self.to_string()),
             Self::Repo(error @ (RepoError::Unavailable(_) | RepoError::Silent(_))) => {
                 // The feed reports once that the database is away; each request that met it need not.
                 tracing::debug!(%error, "a load failed");

@@ -9,6 +9,7 @@ mod events;
 mod orders;
 mod pages;
 mod parameters;
+mod periods;
 mod totals;
 mod users;
 
@@ -28,6 +29,7 @@ use crate::analytics::Live;
 use crate::cache::Cache;
 use crate::events::Events;
 use crate::freshness::{Database, Freshness, FreshnessReceiver, Seen, Totals};
+use crate::gate::Gate;
 use crate::repo::Repo;
 use crate::waiting::Waiting;
 use crate::warm_up::Warmth;
@@ -41,6 +43,15 @@ const X_STALE: (HeaderName, HeaderValue) = (
 /// When to ask again for what cannot be answered now.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// Those who wait for anomalies that nobody has asked for since the last change.
+const WAITING_ANOMALIES: usize = 64;
+const ANOMALIES_PATIENCE: Duration = Duration::from_secs(2);
+
+/// One at a time: with a small sigma nearly everybody stands out, and each of a million sigmas is another question.
+pub(crate) fn anomalies_gate() -> Gate {
+    Gate::new(1, WAITING_ANOMALIES, ANOMALIES_PATIENCE)
+}
+
 /// What answers are made from; shared by all workers.
 pub struct State {
     pub live: Arc<Live>,
@@ -50,6 +61,8 @@ pub struct State {
     pub freshness: FreshnessReceiver,
     pub warmth: Warmth,
     pub events: Events,
+    /// Anomalies are the one question whose cost the asker chooses.
+    pub anomalies: Gate,
     pub default_currency: Currency,
 }
 
@@ -123,6 +136,7 @@ pub fn routes(config: &mut web::ServiceConfig, state: &web::Data<State>) {
         .app_data(state.clone())
         .wrap(from_fn(as_of))
         .configure(orders::routes)
+        .configure(periods::routes)
         .configure(users::routes)
         .configure(totals::routes)
         .configure(charts::routes)

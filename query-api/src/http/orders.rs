@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::answer::{LoadError, ROWS, tagged, untagged};
 use super::parameters::{Limit, Parameters, invalid};
 use super::{State, unavailable};
-use crate::cache::{Answer, Key, Origin};
+use crate::cache::{Answer, Key, Loaded, Origin};
 use crate::freshness::{Database, Seen};
 use crate::repo::OrderNo;
 use crate::views::{Cursor, InvalidCursor, OrdersPage};
@@ -79,17 +79,20 @@ async fn find_order(
     }
 }
 
-async fn load_order(state: &State, order_id: &OrderId) -> Result<Vec<u8>, LoadError> {
+async fn load_order(state: &State, order_id: &OrderId) -> Result<Loaded, LoadError> {
     reachable(state)?;
     let order = state
         .repo
         .order(order_id)
         .await?
         .ok_or(LoadError::UnknownOrder)?;
-    Ok(order.to_json())
+    Ok(Loaded {
+        user: Some(state.cache.slot(&order.user_id)),
+        body: order.to_json(),
+    })
 }
 
-fn reachable(state: &State) -> Result<(), LoadError> {
+pub(super) fn reachable(state: &State) -> Result<(), LoadError> {
     match state.database() {
         Database::Reachable => Ok(()),
         Database::Away => Err(LoadError::Away),

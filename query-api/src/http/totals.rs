@@ -1,5 +1,7 @@
 //! `/summary`, `/sales`, and what all answers made of aggregates share.
 
+use std::sync::Arc;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use common::http::{HttpError, readable};
 
@@ -36,6 +38,21 @@ pub(super) fn sales_question(parameters: &mut Parameters) -> SalesQuestion {
     }
 }
 
+async fn print(state: &State, question: Question) -> Result<Vec<u8>, LoadError> {
+    let (live, currency) = (&state.live, state.default_currency);
+    let Question::Anomalies { .. } = question else {
+        return Ok(views::answer(live, question, currency)?);
+    };
+    let inside = state.anomalies.enter().await?;
+    let live = Arc::clone(live);
+    // A million users take a while: not on a thread that others wait for.
+    let printing = web::block(move || {
+        let _inside = inside;
+        views::answer(&live, question, currency)
+    });
+    Ok(printing.await.map_err(|_| LoadError::Stopping)??)
+}
+
 /// Printed once for all who ask the same between two changes.
 pub(super) async fn answer(
     request: &HttpRequest,
@@ -43,9 +60,7 @@ pub(super) async fn answer(
     question: Question,
 ) -> Result<HttpResponse, HttpError> {
     let seen = state.seen()?;
-    let print = || async {
-        views::answer(&state.live, question, state.default_currency).map_err(LoadError::from)
-    };
+    let print = || print(state, question);
     let printed = state
         .cache
         .answer(&Key::Question(question), seen.tick, print)

@@ -56,7 +56,7 @@ fn user(state: &State, user_id: &UserId) -> Result<HttpResponse, HttpError> {
     Ok(untagged(views::user(user_id, &stats), None))
 }
 
-fn unknown_user() -> HttpError {
+pub(super) fn unknown_user() -> HttpError {
     HttpError::NotFound {
         detail: "there is no order of such a user".into(),
     }

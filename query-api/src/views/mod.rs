@@ -7,6 +7,7 @@ mod compatible;
 mod cursor;
 mod lag;
 mod orders;
+mod periods;
 mod totals;
 mod users;
 
@@ -19,6 +20,7 @@ pub use compatible::{total_orders, total_spendings};
 pub use cursor::{Cursor, InvalidCursor};
 pub use lag::lag;
 pub use orders::OrdersPage;
+pub use periods::{active_users, series_of_user};
 pub use totals::{NoAnswer, answer};
 pub use users::user;
 

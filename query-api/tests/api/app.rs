@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Parser;
-use lab::{Answer, Http, TestDatabase, eventually};
+use lab::{Answer, Http, Program, START_PATIENCE, Service, TestDatabase, eventually};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use query_api::{Application, Config};
 use reqwest::Method;
@@ -157,6 +157,26 @@ impl Drop for App {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+/// The service as a process of its own, ready.
+pub(crate) async fn process(database: &TestDatabase) -> Service {
+    process_with(database, &[]).await
+}
+
+pub(crate) async fn process_with(database: &TestDatabase, settings: &[(&str, String)]) -> Service {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let program = Program::named("query-api")
+        .set("QUERY_API_ADDRESS", address)
+        .set("DATABASE_URL", database.url());
+    let program = settings
+        .iter()
+        .fold(program, |program, (name, value)| program.set(name, value));
+    let mut service = program.serve("query-api", address).unwrap();
+    service.ready_within(START_PATIENCE).await;
+    service
 }
 
 /// A database with these orders in it, a writer for more, and the service.

@@ -1,14 +1,14 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use lab::{Proxy, START_PATIENCE, eventually};
+use lab::{Proxy, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::app::{App, PATIENCE, with_orders};
+use crate::app::{App, PATIENCE, process, with_orders};
 use crate::writer::Writer;
 
 const BOUND: Duration = Duration::from_millis(250);
@@ -175,17 +175,8 @@ async fn a_thousand_listeners_are_told_soon_and_cost_little() {
     let database = lab::database().await;
     let mut writer = Writer::new(&database).await;
     writer.commit(&[order("u")]).await;
-    let address = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let mut service = lab::Program::named("query-api")
-        .set("QUERY_API_ADDRESS", address)
-        .set("DATABASE_URL", database.url())
-        .serve("query-api", address)
-        .unwrap();
-    service.ready_within(START_PATIENCE).await;
-
+    let mut service = process(&database).await;
+    let address = service.address();
     let mut listening = JoinSet::new();
     for _ in 0..LISTENERS {
         let mut listener = Listener::connect(address, None).await;

@@ -34,6 +34,7 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// What the Enter key is to WebDriver.
 pub const ENTER: &str = "\u{e007}";
 pub const TAB: &str = "\u{e004}";
+pub const ARROW_RIGHT: &str = "\u{e014}";
 
 /// A browser window. It, its driver and all that they started end with the value.
 #[derive(Debug)]

@@ -30,7 +30,7 @@ mod topic;
 mod trio;
 pub mod units;
 
-pub use browser::{Browser, ENTER, Element, TAB};
+pub use browser::{ARROW_RIGHT, Browser, ENTER, Element, TAB};
 pub use database::{TestDatabase, database};
 pub use group::Group;
 pub use http::{Answer, Http};

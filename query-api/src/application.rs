@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::analytics::Live;
 use crate::cache::Cache;
 use crate::config::Config;
+use crate::events::{self, Publisher};
 use crate::feed::Feed;
 use crate::freshness::Freshness;
 use crate::http::{self, State};
@@ -47,6 +48,7 @@ pub struct Application {
     state: web::Data<State>,
     feed: Feed,
     warm_up: WarmUp,
+    publisher: Publisher,
 }
 
 impl Application {
@@ -82,6 +84,11 @@ impl Application {
             Arc::clone(&cache),
             publish,
         );
+        let (publisher, events) = events::events(
+            Arc::clone(&live),
+            config.default_currency,
+            config.max_listeners,
+        );
         let state = State {
             live,
             cache,
@@ -89,6 +96,8 @@ impl Application {
             waiting: Arc::new(Waiting::new(config.max_waiting)),
             freshness,
             warmth,
+            events,
+            anomalies: http::anomalies_gate(),
             default_currency: config.default_currency,
         };
         Ok(Self {
@@ -96,6 +105,7 @@ impl Application {
             state: web::Data::new(state),
             feed,
             warm_up,
+            publisher,
         })
     }
 
@@ -119,10 +129,12 @@ impl Application {
             state,
             feed,
             warm_up,
+            publisher,
         } = self;
         let mut tasks = JoinSet::new();
         tasks.spawn(feed.run(stop.clone()));
         tasks.spawn(warm_up.run(state.freshness.clone(), stop.clone()));
+        tasks.spawn(publisher.run(state.freshness.clone(), stop.clone()));
         tasks.spawn(wait_for_orders(state.clone().into_inner(), stop.clone()));
         let health = {
             let state = state.clone();

@@ -6,77 +6,27 @@
 //! to be used. The cache itself is never told of a change.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use common::ids::{OrderId, UserId};
-use common::order::ContentHash;
+use common::ids::UserId;
 use metrics::{Counter, Histogram, counter, gauge, histogram};
 use moka::future::Cache as Moka;
 use moka::ops::compute::Op;
 
-use crate::questions::Question;
-use crate::touches::{Subject, Tick, Touches};
+use crate::touches::{Slot, Subject, Tick, Touches};
+
+mod answer;
+mod key;
+
+pub use answer::{Answer, Loaded};
+pub use key::Key;
+
+use answer::record_age;
 
 /// What moka and the allocator need for an entry beside its key and its bytes.
 const ENTRY_OVERHEAD_BYTES: usize = 256;
 /// How often a value that others loaded may turn out too old before one is loaded for this asker alone.
 const MAX_SHARED_ATTEMPTS: usize = 3;
-
-/// What an answer is the answer to.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Key {
-    Order(OrderId),
-    /// The first page of a user's orders.
-    OrdersOfUser {
-        user_id: UserId,
-        limit: u16,
-    },
-    /// The first page of all orders.
-    NewestOrders {
-        limit: u16,
-    },
-    Question(Question),
-}
-
-impl Key {
-    fn subject(&self) -> Subject<'_> {
-        match self {
-            Self::Order(_) => Subject::Constant,
-            Self::OrdersOfUser { user_id, .. } => Subject::User(user_id.as_str()),
-            Self::NewestOrders { .. } | Self::Question(_) => Subject::Everything,
-        }
-    }
-
-    fn heap_bytes(&self) -> usize {
-        match self {
-            Self::Order(order_id) => order_id.as_str().len(),
-            Self::OrdersOfUser { user_id, .. } => user_id.as_str().len(),
-            Self::NewestOrders { .. } | Self::Question(_) => 0,
-        }
-    }
-}
-
-/// An answer's body, and what tells it from another.
-#[derive(Debug)]
-pub struct Answer {
-    pub body: Bytes,
-    /// A strong entity tag, quoted.
-    pub etag: Bytes,
-    /// Noted before it was read.
-    tick: Tick,
-}
-
-impl Answer {
-    fn new(body: Vec<u8>, tick: Tick) -> Arc<Self> {
-        let etag = format!("\"{}\"", ContentHash::of(&body)).into();
-        Arc::new(Self {
-            body: body.into(),
-            etag,
-            tick,
-        })
-    }
-}
 
 /// Where an answer came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,8 +61,7 @@ impl Cache {
     #[must_use]
     pub fn new(capacity_bytes: u64, touches: Arc<Touches>) -> Self {
         let weigh = |key: &Key, answer: &Arc<Answer>| {
-            let bytes =
-                key.heap_bytes() + answer.body.len() + answer.etag.len() + ENTRY_OVERHEAD_BYTES;
+            let bytes = key.heap_bytes() + answer.bytes() + ENTRY_OVERHEAD_BYTES;
             u32::try_from(bytes).unwrap_or(u32::MAX)
         };
         let requests =
@@ -127,6 +76,7 @@ impl Cache {
             answers: Moka::builder()
                 .max_capacity(capacity_bytes)
                 .weigher(weigh)
+                .eviction_listener(record_age)
                 .build(),
             touches,
             metrics,
@@ -138,7 +88,7 @@ impl Cache {
     ///
     /// # Errors
     /// What `load` failed with.
-    pub async fn answer<E, F>(
+    pub async fn answer<E, L, F>(
         &self,
         key: &Key,
         seen: Tick,
@@ -146,7 +96,8 @@ impl Cache {
     ) -> Result<(Arc<Answer>, Origin), Arc<Failed<E>>>
     where
         E: Send + Sync + 'static,
-        F: Future<Output = Result<Vec<u8>, E>>,
+        L: Into<Loaded>,
+        F: Future<Output = Result<L, E>>,
     {
         match self.answers.get(key).await {
             Some(answer) if self.holds(key, &answer) => {
@@ -163,7 +114,7 @@ impl Cache {
         Box::pin(self.load_for(key, seen, load)).await
     }
 
-    async fn load_for<E, F>(
+    async fn load_for<E, L, F>(
         &self,
         key: &Key,
         seen: Tick,
@@ -171,7 +122,8 @@ impl Cache {
     ) -> Result<(Arc<Answer>, Origin), Arc<Failed<E>>>
     where
         E: Send + Sync + 'static,
-        F: Future<Output = Result<Vec<u8>, E>>,
+        L: Into<Loaded>,
+        F: Future<Output = Result<L, E>>,
     {
         for _ in 0..MAX_SHARED_ATTEMPTS {
             match self.load_shared(key, load()).await {
@@ -189,13 +141,14 @@ impl Cache {
     }
 
     /// Joins a load of this key that is under way, or begins one. What was touched meanwhile does not stay.
-    async fn load_shared<E>(
+    async fn load_shared<E, L>(
         &self,
         key: &Key,
-        reading: impl Future<Output = Result<Vec<u8>, E>>,
+        reading: impl Future<Output = Result<L, E>>,
     ) -> Result<(Arc<Answer>, Origin), Arc<Failed<E>>>
     where
         E: Send + Sync + 'static,
+        L: Into<Loaded>,
     {
         let entry = self.answers.entry_by_ref(key);
         let entry = entry.or_try_insert_with(self.load(reading)).await?;
@@ -212,11 +165,17 @@ impl Cache {
     }
 
     /// Keeps an answer that was read after `tick` was noted.
-    pub async fn keep(&self, key: Key, body: Vec<u8>, tick: Tick) {
-        let answer = Answer::new(body, tick);
+    pub async fn keep(&self, key: Key, loaded: impl Into<Loaded>, tick: Tick) {
+        let answer = Answer::new(loaded.into(), tick, Duration::ZERO);
         if self.holds(&key, &answer) {
             self.answers.insert(key, answer).await;
         }
+    }
+
+    /// To be noted with an order, whose user's touches end it.
+    #[must_use]
+    pub fn slot(&self, user_id: &UserId) -> Slot {
+        self.touches.slot(user_id.as_str())
     }
 
     /// The tick that a load has to note before it takes its snapshot.
@@ -250,19 +209,24 @@ impl Cache {
     }
 
     fn holds(&self, key: &Key, answer: &Answer) -> bool {
-        self.touches.untouched_since(key.subject(), answer.tick)
+        let subject = answer.user.map_or_else(|| key.subject(), Subject::Slot);
+        self.touches.untouched_since(subject, answer.tick)
     }
 
     /// `reading` has not begun: its snapshot is taken after the tick is noted.
-    async fn load<E>(
+    async fn load<E, L>(
         &self,
-        reading: impl Future<Output = Result<Vec<u8>, E>>,
-    ) -> Result<Arc<Answer>, Failed<E>> {
+        reading: impl Future<Output = Result<L, E>>,
+    ) -> Result<Arc<Answer>, Failed<E>>
+    where
+        L: Into<Loaded>,
+    {
         let tick = self.now();
         let started = Instant::now();
-        let body = reading.await.map_err(|error| Failed { error, tick })?;
-        self.metrics.load_seconds.record(started.elapsed());
-        Ok(Answer::new(body, tick))
+        let loaded = reading.await.map_err(|error| Failed { error, tick })?;
+        let load_time = started.elapsed();
+        self.metrics.load_seconds.record(load_time);
+        Ok(Answer::new(loaded.into(), tick, load_time))
     }
 
     /// Drops `outdated` and nothing that came in its place.

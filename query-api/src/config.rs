@@ -45,11 +45,23 @@ pub struct Config {
     #[arg(long, env = "MAX_WAITING", default_value_t = 1_000)]
     pub max_waiting: usize,
 
+    /// How many may listen to `/events` at once.
+    #[arg(long, env = "MAX_LISTENERS", default_value_t = 2_000, value_parser = listeners)]
+    pub max_listeners: usize,
+
     #[command(flatten)]
     pub server: ServerConfig,
 
     #[command(flatten)]
     pub telemetry: TelemetryConfig,
+}
+
+fn listeners(text: &str) -> Result<usize, String> {
+    let rule = || "must be a whole number up to 1000000".to_owned();
+    let listeners = text.parse().map_err(|_| rule())?;
+    (listeners <= 1_000_000)
+        .then_some(listeners)
+        .ok_or_else(rule)
 }
 
 #[cfg(test)]

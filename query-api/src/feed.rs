@@ -21,8 +21,8 @@ use crate::analytics::{Live, StatsByCurrency};
 use crate::cache::Cache;
 use crate::freshness::{Database, Freshness, Seen, Totals};
 use crate::positions::{Gap, Positions};
-use crate::repo::{Advance, ChangeReader, Identity, Look, RepoError};
-use crate::touches::{Tick, Touches};
+use crate::repo::{Advance, ChangeReader, Identity, Look, RepoError, Stand};
+use crate::touches::Touches;
 
 /// Between two looks. With the look itself and what follows it, it makes the bound on staleness.
 pub const INTERVAL: Duration = Duration::from_millis(50);
@@ -125,7 +125,7 @@ impl Feed {
                 Some(known) => {
                     let positions = Arc::clone(&known.positions);
                     let look = within(LOOK_TIMEOUT, reader.look(&positions)).await?;
-                    self.take(look, &positions);
+                    self.take(look, &positions, started);
                 }
             }
             self.is_back();
@@ -145,7 +145,12 @@ impl Feed {
     ) -> Result<(), FeedError> {
         let started = Instant::now();
         let snapshot = within(LOAD_TIMEOUT, reader.snapshot()).await?;
-        let positions = Arc::new(snapshot.positions);
+        let Stand {
+            as_of,
+            positions,
+            lag,
+        } = snapshot.stand;
+        let positions = Arc::new(positions);
         let summary = snapshot.analytics.summary();
         self.live.replace(Some(snapshot.analytics));
         // What was read from the database since the gap may lack what was committed before this snapshot.
@@ -154,9 +159,9 @@ impl Feed {
         self.known = Some(Known {
             identity,
             positions: Arc::clone(&positions),
-            as_of: snapshot.as_of,
+            as_of,
         });
-        self.publish(Seen::new(tick, snapshot.as_of, positions));
+        self.publish(Seen::new(tick, as_of, started, positions, Arc::new(lag)));
         tracing::info!(
             order.count = summary.order_count,
             user.count = summary.user_count,
@@ -166,26 +171,33 @@ impl Feed {
         Ok(())
     }
 
-    fn take(&mut self, look: Look, known: &Arc<Positions>) {
+    /// `started` is before the look.
+    fn take(&mut self, look: Look, known: &Arc<Positions>, started: Instant) {
         match look {
-            Look::Still { as_of, positions } => {
-                let unchanged = **known == positions;
+            Look::Still(stand) => {
+                let unchanged = **known == stand.positions;
                 let positions = if unchanged {
                     Arc::clone(known)
                 } else {
-                    Arc::new(positions)
+                    Arc::new(stand.positions)
                 };
-                self.seen(self.touches.now(), as_of, positions);
+                let (as_of, lag) = (stand.as_of, Arc::new(stand.lag));
+                self.seen(Seen::new(
+                    self.touches.now(),
+                    as_of,
+                    started,
+                    positions,
+                    lag,
+                ));
             }
-            Look::Moved(advance) => self.advance(advance),
+            Look::Moved(advance) => self.advance(advance, started),
             Look::Gap(gap) => self.forget(&gap),
         }
     }
 
-    fn advance(&mut self, advance: Advance) {
+    fn advance(&mut self, advance: Advance, started: Instant) {
         let Advance {
-            as_of,
-            positions,
+            stand,
             user_ids,
             user_stats,
             hours,
@@ -209,16 +221,19 @@ impl Feed {
             analytics.replace_hours(&hours, sales);
             analytics.add_dead_letters(dead_letters);
         });
-        let tick = self.touches.mark(user_ids.iter().map(String::as_str));
-        self.seen(tick, as_of, Arc::new(positions));
+        let tick = self
+            .touches
+            .mark(user_ids.iter().map(String::as_str), hours);
+        let (positions, lag) = (Arc::new(stand.positions), Arc::new(stand.lag));
+        self.seen(Seen::new(tick, stand.as_of, started, positions, lag));
     }
 
-    fn seen(&mut self, tick: Tick, as_of: Timestamp, positions: Arc<Positions>) {
+    fn seen(&mut self, seen: Seen) {
         if let Some(known) = &mut self.known {
-            known.positions = Arc::clone(&positions);
-            known.as_of = as_of;
+            known.positions = Arc::clone(&seen.positions);
+            known.as_of = seen.as_of;
         }
-        self.publish(Seen::new(tick, as_of, positions));
+        self.publish(seen);
     }
 
     fn publish(&self, seen: Seen) {

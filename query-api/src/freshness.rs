@@ -1,33 +1,58 @@
 //! What the feed tells everybody after each look: how far it has seen, and whether it can see at all.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use common::time::Timestamp;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
+use crate::lag::Lag;
 use crate::positions::Positions;
 use crate::touches::Tick;
+
+/// What was committed longer ago than this is in every answer, while the database can be reached; an answer that is older
+/// says so.
+pub const BOUND: Duration = Duration::from_millis(250);
 
 /// Every commit up to `as_of` is in every answer that is given from now on.
 #[derive(Debug, Clone)]
 pub struct Seen {
     pub tick: Tick,
+    /// By the database's clock.
     pub as_of: Timestamp,
+    /// No later than `as_of`, by ours.
+    pub looked_at: Instant,
     /// `as_of` as answers carry it, printed once for all of them.
     pub as_of_text: Bytes,
     pub positions: Arc<Positions>,
+    pub lag: Arc<Lag>,
 }
 
 impl Seen {
     #[must_use]
-    pub fn new(tick: Tick, as_of: Timestamp, positions: Arc<Positions>) -> Self {
+    pub fn new(
+        tick: Tick,
+        as_of: Timestamp,
+        looked_at: Instant,
+        positions: Arc<Positions>,
+        lag: Arc<Lag>,
+    ) -> Self {
         Self {
             tick,
             as_of,
+            looked_at,
             as_of_text: as_of.to_string().into(),
             positions,
+            lag,
         }
+    }
+
+    /// Older than [`BOUND`]: the database is away, or slow.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        self.looked_at.elapsed() > BOUND
     }
 }
 
@@ -37,6 +62,16 @@ pub enum Database {
     Reachable,
     /// Answers are given from memory, and grow older.
     Away,
+}
+
+impl Database {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reachable => "reachable",
+            Self::Away => "away",
+        }
+    }
 }
 
 /// How the aggregates stand.

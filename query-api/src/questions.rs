@@ -3,7 +3,7 @@
 
 use common::ids::Currency;
 
-use crate::analytics::{By, Grain, Hour, Sigma};
+use crate::analytics::{Analytics, By, Grain, Hour, Ranked, Series, Sigma, TooManyBuckets};
 
 /// How an answer is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,22 +18,51 @@ pub enum Form {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Question {
     Summary,
-    Top {
-        form: Form,
-        currency: Option<Currency>,
-        by: By,
-        limit: u16,
-    },
+    Top(Form, TopQuestion),
     Anomalies {
         form: Form,
         currency: Option<Currency>,
         sigma: Sigma,
         limit: u16,
     },
-    Sales {
-        currency: Option<Currency>,
-        grain: Grain,
-        from: Option<Hour>,
-        to: Option<Hour>,
-    },
+    Sales(SalesQuestion),
+}
+
+/// Who is first in a ranking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TopQuestion {
+    pub currency: Option<Currency>,
+    pub by: By,
+    pub limit: u16,
+}
+
+/// What was sold when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SalesQuestion {
+    pub currency: Option<Currency>,
+    pub grain: Grain,
+    pub from: Option<Hour>,
+    pub to: Option<Hour>,
+}
+
+impl TopQuestion {
+    #[must_use]
+    pub fn look(&self, analytics: &Analytics, default: Currency) -> (Currency, Vec<Ranked>) {
+        let currency = analytics.chosen(self.currency, default);
+        let users = analytics.top(currency, self.by, self.limit.into());
+        (currency, users)
+    }
+}
+
+impl SalesQuestion {
+    pub fn look(
+        &self,
+        analytics: &Analytics,
+        default: Currency,
+    ) -> (Currency, Result<Series, TooManyBuckets>) {
+        let currency = analytics.chosen(self.currency, default);
+        let sales = analytics.sales();
+        let series = sales.series(currency, self.grain, self.from, self.to);
+        (currency, series)
+    }
 }

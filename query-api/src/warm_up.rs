@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::analytics::{Analytics, Live};
-use crate::cache::{Cache, Key};
+use crate::cache::{Cache, Key, Loaded};
 use crate::freshness::FreshnessReceiver;
 use crate::repo::{OrderNo, Repo, RepoError};
 use crate::views::OrdersPage;
@@ -125,7 +125,8 @@ impl WarmUp {
             let json = stored.order.to_json();
             bytes += json.len();
             if let Some(order_id) = stored.order.order_id {
-                loaded.push((Key::Order(order_id), json));
+                let user = Some(self.cache.slot(&stored.order.user_id));
+                loaded.push((Key::Order(order_id), Loaded { body: json, user }));
             }
             if bytes < MAX_BYTES_AT_ONCE {
                 ControlFlow::Continue(())
@@ -134,8 +135,8 @@ impl WarmUp {
             }
         };
         self.repo.orders_by_number(&numbers, take).await?;
-        for (key, json) in loaded {
-            self.cache.keep(key, json, tick).await;
+        for (key, order) in loaded {
+            self.cache.keep(key, order, tick).await;
         }
         Ok(u64::try_from(bytes).unwrap_or(u64::MAX))
     }

@@ -21,6 +21,11 @@ export function instant(text) {
   return new Intl.DateTimeFormat(locale, { dateStyle: "long", timeStyle: "long" }).format(new Date(text));
 }
 
+/** The same in short. */
+export function moment(text) {
+  return new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" }).format(new Date(text));
+}
+
 export function day(text) {
   return new Intl.DateTimeFormat(locale, { dateStyle: "medium" }).format(new Date(text));
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 mod crashes;
+mod dashboard;
 mod dataset;
 mod page;
 mod poison;

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use crate::PATIENCE;
 
 const FIELD: &str = "main form input";
-const HOSTILE: &str = "<img src=x onerror=\"document.title='taken over'\">";
+pub(crate) const HOSTILE: &str = "<img src=x onerror=\"document.title='taken over'\">";
 
-async fn state_is(browser: &Browser, expected: &str) {
+pub(crate) async fn state_is(browser: &Browser, expected: &str) {
     eventually(PATIENCE, async || {
         let state = browser.attribute("main", "data-state").await?;
         ensure!(state == expected, "the page is {state}, not yet {expected}");
@@ -25,14 +25,14 @@ async fn look_up(browser: &Browser, order_id: &str) -> anyhow::Result<()> {
         .await
 }
 
-async fn assert_shows(browser: &Browser, words: &[&str]) -> anyhow::Result<()> {
+pub(crate) async fn assert_shows(browser: &Browser, words: &[&str]) -> anyhow::Result<()> {
     let text = browser.text("main").await?;
     let missing: Vec<&&str> = words.iter().filter(|word| !text.contains(**word)).collect();
     ensure!(missing.is_empty(), "{missing:?} are missing in\n{text}");
     Ok(())
 }
 
-async fn post(trio: &Trio, order: &Value) -> anyhow::Result<()> {
+pub(crate) async fn post(trio: &Trio, order: &Value) -> anyhow::Result<()> {
     let answer = trio.post(order).await?;
     ensure!(answer.status == 202, "{}", answer.text());
     Ok(())

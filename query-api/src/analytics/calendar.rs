@@ -43,6 +43,18 @@ impl Hour {
             .and_then(Timestamp::from_micros)
     }
 
+    /// Hours from here to `later`; none if that is not later.
+    #[must_use]
+    pub fn until(self, later: Self) -> u64 {
+        u64::try_from(later.0 - self.0).unwrap_or(0)
+    }
+
+    /// Counted from 1970.
+    #[must_use]
+    pub fn number(self) -> u64 {
+        u64::try_from(self.0).unwrap_or(0)
+    }
+
     fn date(self) -> NaiveDate {
         let instant = DateTime::<Utc>::from_timestamp(self.0 * SECONDS_PER_HOUR, 0);
         instant
@@ -66,6 +78,17 @@ pub enum Grain {
 }
 
 impl Grain {
+    /// As PostgreSQL calls it, too.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hour => "hour",
+            Self::Day => "day",
+            Self::Month => "month",
+            Self::Year => "year",
+        }
+    }
+
     /// The first hour of the bucket that holds `hour`.
     #[must_use]
     pub fn first_hour(self, hour: Hour) -> Hour {

@@ -27,7 +27,7 @@ pub use anomalies::{Anomalies, Anomaly, InvalidSigma, Sigma};
 pub use calendar::{Grain, Hour};
 pub use live::{Live, NotLoaded};
 pub use ranking::{By, Ranked};
-pub use sales::{MAX_BUCKETS, Sales, SalesRow, Series, TooManyBuckets};
+pub use sales::{Frame, MAX_BUCKETS, Sales, SalesRow, Series, TooManyBuckets};
 
 use ranking::Ranking;
 
@@ -132,6 +132,12 @@ impl Analytics {
             .rev()
             .max_by_key(|(_, ranking)| ranking.order_count());
         most.map_or(default, |(&currency, _)| currency)
+    }
+
+    /// The currency that a question names, or what stands in for it.
+    #[must_use]
+    pub fn chosen(&self, currency: Option<Currency>, default: Currency) -> Currency {
+        currency.unwrap_or_else(|| self.currency_or(default))
     }
 
     /// The ids of the users with the most orders in any one currency, at most `limit`; none twice.

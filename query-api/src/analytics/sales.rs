@@ -81,35 +81,83 @@ impl Sales {
     ) -> Result<Series, TooManyBuckets> {
         let none = BTreeMap::new();
         let sales = self.by_currency.get(&currency).unwrap_or(&none);
-        let end = to.or_else(|| {
-            sales
-                .last_key_value()
-                .map(|(hour, _)| grain.next(grain.first_hour(*hour)))
-        });
-        let start = match from {
-            Some(from) => Some(from),
-            None => end.and_then(|end| first_within(sales, grain, end)),
-        };
-        let (Some(start), Some(end)) = (start, end) else {
-            return Ok(Series {
-                from: start,
-                to: end,
-                buckets: Vec::new(),
-            });
-        };
-        let mut buckets = empty_buckets(grain, start, end)?;
-        fill(&mut buckets, sales, start, end);
+        let frame = Frame::new(grain, from, to, self.ends(currency))?;
+        let mut buckets: Vec<_> = frame
+            .buckets
+            .iter()
+            .map(|&first| (first, SalesRow::default()))
+            .collect();
+        if let Some((start, end)) = frame.range() {
+            fill(&mut buckets, sales, start, end);
+        }
         Ok(Series {
-            from: Some(start),
-            to: Some(end),
+            from: frame.from,
+            to: frame.to,
             buckets,
         })
+    }
+
+    /// The first and the last hour in which something was sold.
+    #[must_use]
+    pub fn ends(&self, currency: Currency) -> Option<(Hour, Hour)> {
+        let sales = self.by_currency.get(&currency)?;
+        let (first, last) = (sales.first_key_value()?, sales.last_key_value()?);
+        Some((*first.0, *last.0))
+    }
+}
+
+/// The buckets of a series before anything is in them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    pub from: Option<Hour>,
+    pub to: Option<Hour>,
+    /// The first hour of each.
+    pub buckets: Vec<Hour>,
+}
+
+impl Frame {
+    /// Of what lies between the two `ends` if nobody says; without `from` only the latest [`MAX_BUCKETS`].
+    ///
+    /// # Errors
+    /// `from` is given and they would be more than [`MAX_BUCKETS`].
+    pub fn new(
+        grain: Grain,
+        from: Option<Hour>,
+        to: Option<Hour>,
+        ends: Option<(Hour, Hour)>,
+    ) -> Result<Self, TooManyBuckets> {
+        let to = to.or_else(|| ends.map(|(_, last)| grain.next(grain.first_hour(last))));
+        let from = from.or_else(|| first_within(ends?.0, grain, to?));
+        let buckets = match (from, to) {
+            (Some(from), Some(to)) => empty_buckets(grain, from, to)?,
+            (None, _) | (_, None) => Vec::new(),
+        };
+        Ok(Self { from, to, buckets })
+    }
+
+    /// What has to be looked at; `None` if that is nothing.
+    #[must_use]
+    pub fn range(&self) -> Option<(Hour, Hour)> {
+        let (from, to) = (self.from?, self.to?);
+        (from < to).then_some((from, to))
+    }
+
+    /// Each bucket with what is known of it; `known` is in order of time, by the first hours of its buckets.
+    pub fn filled<T: Copy + Default>(&self, known: &[(Hour, T)]) -> Vec<(Hour, T)> {
+        let mut known = known.iter().peekable();
+        let fill = |&first: &Hour| {
+            let found = known.next_if(|(hour, _)| *hour == first);
+            (first, found.map(|(_, value)| *value).unwrap_or_default())
+        };
+        self.buckets.iter().map(fill).collect()
     }
 }
 
 /// Where a series that ends at `end` begins if nobody says: with the first sale, but not too long ago.
-fn first_within(sales: &BTreeMap<Hour, SalesRow>, grain: Grain, end: Hour) -> Option<Hour> {
-    let (first, _) = sales.range(..end).next()?;
+fn first_within(first: Hour, grain: Grain, end: Hour) -> Option<Hour> {
+    if first >= end {
+        return None;
+    }
     // The last bucket may be cut by `end`, and counts.
     let last = grain.first_hour(end);
     let whole = if last == end {
@@ -117,21 +165,17 @@ fn first_within(sales: &BTreeMap<Hour, SalesRow>, grain: Grain, end: Hour) -> Op
     } else {
         MAX_BUCKETS - 1
     };
-    Some(grain.first_hour(*first).max(grain.earlier(last, whole)))
+    Some(grain.first_hour(first).max(grain.earlier(last, whole)))
 }
 
-fn empty_buckets(
-    grain: Grain,
-    start: Hour,
-    end: Hour,
-) -> Result<Vec<(Hour, SalesRow)>, TooManyBuckets> {
+fn empty_buckets(grain: Grain, start: Hour, end: Hour) -> Result<Vec<Hour>, TooManyBuckets> {
     let mut buckets = Vec::new();
     let mut first = grain.first_hour(start);
     while first < end && start < end {
         if buckets.len() >= MAX_BUCKETS as usize {
             return Err(TooManyBuckets);
         }
-        buckets.push((first, SalesRow::default()));
+        buckets.push(first);
         first = grain.next(first);
     }
     Ok(buckets)
@@ -144,9 +188,6 @@ fn fill(
     start: Hour,
     end: Hour,
 ) {
-    if start >= end {
-        return;
-    }
     let mut index = 0;
     for (hour, row) in sales.range(start..end) {
         while buckets.get(index + 1).is_some_and(|(next, _)| next <= hour) {

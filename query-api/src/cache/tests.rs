@@ -1,6 +1,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use common::ids::OrderId;
 use tokio::sync::Notify;
 
 use super::*;
@@ -38,25 +39,36 @@ async fn an_answer_is_kept_until_its_subject_is_touched() {
     let key = orders_of("a");
     assert_eq!(ask(&cache, &key, "1").await, ("1".into(), Origin::Load));
     assert_eq!(ask(&cache, &key, "2").await, ("1".into(), Origin::Cache));
-    touches.mark(["a"]);
+    touches.mark(["a"], []);
     assert_eq!(ask(&cache, &key, "3").await, ("3".into(), Origin::Load));
     assert_eq!(ask(&cache, &key, "4").await, ("3".into(), Origin::Cache));
 }
 
+/// Retention takes orders away: nothing is constant.
 #[tokio::test]
-async fn an_order_outlives_every_touch_but_not_a_gap() {
+async fn an_order_is_kept_until_its_user_is_touched_or_a_gap() {
     let (cache, touches) = cache();
-    assert_eq!(ask(&cache, &order("o"), "1").await.1, Origin::Load);
-    touches.mark(["a"]);
-    assert_eq!(
-        ask(&cache, &order("o"), "2").await,
-        ("1".into(), Origin::Cache)
-    );
+    let user_id = UserId::parse("u").unwrap();
+    let ask = async |body: &str| {
+        let load = || async {
+            Ok::<_, ()>(Loaded {
+                body: body.as_bytes().to_vec(),
+                user: Some(cache.slot(&user_id)),
+            })
+        };
+        let asked = cache.answer(&order("o"), cache.now(), load).await;
+        String::from_utf8(asked.unwrap().0.body.to_vec()).unwrap()
+    };
+    assert_eq!(ask("1").await, "1");
+    let other = ["a", "b"]
+        .into_iter()
+        .find(|other| touches.slot(other) != touches.slot("u"));
+    touches.mark(other, []);
+    assert_eq!(ask("2").await, "1");
+    touches.mark(["u"], []);
+    assert_eq!(ask("3").await, "3");
     touches.forget();
-    assert_eq!(
-        ask(&cache, &order("o"), "3").await,
-        ("3".into(), Origin::Load)
-    );
+    assert_eq!(ask("4").await, "4");
 }
 
 #[tokio::test]
@@ -123,7 +135,7 @@ async fn a_load_that_read_before_a_change_plants_nothing() {
     };
     read.notified().await;
     *stored.lock().unwrap() = "new";
-    touches.mark(["a"]);
+    touches.mark(["a"], []);
     // Who asks now has seen the change, and joins the load that has not.
     let late = {
         let cache = Arc::clone(&cache);
@@ -147,7 +159,7 @@ async fn a_load_that_read_before_a_change_plants_nothing() {
 async fn a_warm_up_that_read_before_a_change_plants_nothing() {
     let (cache, touches) = cache();
     let noted = cache.now();
-    touches.mark(["a"]);
+    touches.mark(["a"], []);
     cache.keep(orders_of("a"), b"old".to_vec(), noted).await;
     cache
         .keep(orders_of("b"), b"untouched".to_vec(), noted)
@@ -161,7 +173,7 @@ async fn who_keeps_meeting_changes_is_answered_all_the_same() {
     let (cache, touches) = cache();
     for turn in 0..20 {
         let load = || async {
-            touches.mark(["a"]);
+            touches.mark(["a"], []);
             Ok::<_, ()>(turn.to_string().into_bytes())
         };
         let (answer, origin) = cache
@@ -221,7 +233,7 @@ async fn who_has_seen_a_change_is_not_told_that_there_was_nothing_before_it() {
         })
     };
     read.notified().await;
-    let seen = touches.mark(["a"]);
+    let seen = touches.mark(["a"], []);
     let late = {
         let cache = Arc::clone(&cache);
         tokio::spawn(async move {

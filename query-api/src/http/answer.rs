@@ -1,5 +1,8 @@
 //! From an answer in memory to a response, and from what went wrong to a problem.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
@@ -7,10 +10,16 @@ use common::http::HttpError;
 
 use super::unavailable;
 use crate::cache::{Answer, Origin};
+use crate::gate::Crowded;
 use crate::repo::RepoError;
 use crate::views::NoAnswer;
 
 const X_DATA_SOURCE: HeaderName = HeaderName::from_static("x-data-source");
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+const HIT: HeaderValue = HeaderValue::from_static("cache;desc=hit");
+/// Caches on the way keep the two forms apart.
+pub(super) const VARY: HeaderValue = HeaderValue::from_static("accept-encoding");
+pub(super) const GZIP: HeaderValue = HeaderValue::from_static("gzip");
 /// Answers may be kept, and are asked for again each time: with the entity tag that costs no body.
 const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 
@@ -21,10 +30,14 @@ pub(super) enum LoadError {
     UnknownOrder,
     #[error("the database is away")]
     Away,
+    #[error("the service is stopping")]
+    Stopping,
     #[error(transparent)]
     Repo(#[from] RepoError),
     #[error(transparent)]
     NoAnswer(#[from] NoAnswer),
+    #[error(transparent)]
+    Crowded(#[from] Crowded),
 }
 
 impl LoadError {
@@ -35,6 +48,9 @@ impl LoadError {
                 detail: self.to_string(),
             },
             Self::Away => unavailable("not in memory, and the database cannot be reached"),
+            Self::Repo(error @ RepoError::Crowded) => unavailable(&error.to_string()),
+            Self::Crowded(error) => unavailable(&error.to_string()),
+            Self::Stopping => unavailable(&self.to_string()),
             Self::Repo(error @ (RepoError::Unavailable(_) | RepoError::Silent(_))) => {
                 // The feed reports once that the database is away; each request that met it need not.
                 tracing::debug!(%error, "a load failed");
@@ -49,50 +65,119 @@ impl LoadError {
     }
 }
 
-/// Where the client is told that an answer came from.
-pub(super) fn data_source(origin: Origin) -> &'static str {
-    match origin {
-        Origin::Cache => "cache",
-        Origin::Load => "database",
-    }
+/// What an answer is written in, and where it comes from if it was not ready.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kind {
+    content_type: &'static str,
+    loaded_from: &'static str,
 }
 
-/// The answer with its entity tag; 304 where the client has it.
-pub(super) fn tagged(
+const MEMORY: &str = "cache";
+const DATABASE: &str = "database";
+const JSON: &str = "application/json";
+
+/// Read from the tables.
+pub(super) const ROWS: Kind = Kind {
+    content_type: JSON,
+    loaded_from: DATABASE,
+};
+/// Made of aggregates, which are always in memory.
+pub(super) const TOTALS: Kind = Kind {
+    content_type: JSON,
+    loaded_from: MEMORY,
+};
+pub(super) const CHART: Kind = Kind {
+    content_type: "image/svg+xml",
+    loaded_from: MEMORY,
+};
+
+/// The answer with its entity tag, compressed where the client reads that and it pays; 304 where the client has it.
+pub(super) async fn tagged(
     request: &HttpRequest,
-    answer: &Answer,
-    source: Option<&'static str>,
+    (answer, origin): &(Arc<Answer>, Origin),
+    kind: Kind,
 ) -> HttpResponse {
-    let mut response = if matches_tag(request, &answer.etag) {
+    let compressed = if accepts_gzip(request) {
+        answer.compressed().await
+    } else {
+        None
+    };
+    let (body, etag) = match compressed {
+        Some(compressed) => (&compressed.body, &compressed.etag),
+        None => (&answer.body, &answer.etag),
+    };
+    let is_known = matches_tag(request, etag);
+    let mut response = if is_known {
         HttpResponse::NotModified()
     } else {
         HttpResponse::Ok()
     };
-    response.insert_header((header::CACHE_CONTROL, REVALIDATE));
-    if let Ok(etag) = HeaderValue::from_maybe_shared(answer.etag.clone()) {
+    let (source, timing) = match origin {
+        Origin::Cache => (MEMORY, HIT),
+        Origin::Load => (kind.loaded_from, miss(answer.load_time)),
+    };
+    response
+        .insert_header((header::CACHE_CONTROL, REVALIDATE))
+        .insert_header((header::VARY, VARY))
+        .insert_header((X_DATA_SOURCE, HeaderValue::from_static(source)))
+        .insert_header((SERVER_TIMING, timing));
+    if let Ok(etag) = HeaderValue::from_maybe_shared(etag.clone()) {
         response.insert_header((header::ETAG, etag));
     }
-    if let Some(source) = source {
-        response.insert_header((X_DATA_SOURCE, HeaderValue::from_static(source)));
-    }
-    if matches_tag(request, &answer.etag) {
+    if is_known {
         return response.finish();
     }
-    response
-        .content_type(header::ContentType::json())
-        .body(answer.body.clone())
+    if compressed.is_some() {
+        response.insert_header((header::CONTENT_ENCODING, GZIP));
+    }
+    response.insert_header((
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(kind.content_type),
+    ));
+    response.body(body.clone())
 }
 
-/// An answer that is not worth a tag.
-pub(super) fn untagged(body: impl Into<Bytes>, source: Option<&'static str>) -> HttpResponse {
+/// An answer that is not worth a tag: from memory, or loaded for this client alone within `load_time`.
+pub(super) fn untagged(body: impl Into<Bytes>, load_time: Option<Duration>) -> HttpResponse {
+    let (source, timing) = match load_time {
+        None => (MEMORY, HIT),
+        Some(load_time) => (DATABASE, miss(load_time)),
+    };
     let mut response = HttpResponse::Ok();
-    response.insert_header((header::CACHE_CONTROL, REVALIDATE));
-    if let Some(source) = source {
-        response.insert_header((X_DATA_SOURCE, HeaderValue::from_static(source)));
-    }
     response
-        .content_type(header::ContentType::json())
-        .body(body.into())
+        .insert_header((header::CACHE_CONTROL, REVALIDATE))
+        .insert_header((X_DATA_SOURCE, HeaderValue::from_static(source)))
+        .insert_header((SERVER_TIMING, timing))
+        .insert_header((header::CONTENT_TYPE, HeaderValue::from_static(JSON)));
+    response.body(body.into())
+}
+
+fn miss(load_time: Duration) -> HeaderValue {
+    let load_ms = load_time.as_secs_f64() * 1_000.0;
+    let text = format!("cache;desc=miss, load;dur={load_ms:.3}");
+    HeaderValue::from_maybe_shared(text).expect("digits are visible ASCII")
+}
+
+/// RFC 9110: the weight of `gzip`, else of `*`, is not zero. Without the header nothing is compressed: who can read it
+/// says so.
+pub(super) fn accepts_gzip(request: &HttpRequest) -> bool {
+    let sent = request.headers().get_all(header::ACCEPT_ENCODING);
+    let codings = sent.filter_map(|value| value.to_str().ok());
+    let mut any = false;
+    for coding in codings.flat_map(|value| value.split(',')) {
+        let (name, parameters) = coding.split_once(';').unwrap_or((coding, ""));
+        let weight = parameters.trim().strip_prefix("q=").unwrap_or("1");
+        let accepted = weight
+            .trim()
+            .parse::<f32>()
+            .is_ok_and(|weight| weight > 0.0);
+        match name.trim() {
+            name if name.eq_ignore_ascii_case("gzip") => return accepted,
+            "*" => any = accepted,
+            _ => {}
+        }
+    }
+    any
 }
 
 /// RFC 9110: a list of tags or `*`, compared weakly.
@@ -110,6 +195,21 @@ mod tests {
     use actix_web::test::TestRequest;
 
     use super::*;
+
+    #[test]
+    fn gzip_is_sent_to_those_alone_who_say_that_they_read_it() {
+        let accepts = |value: &str| {
+            let request = TestRequest::get().insert_header((header::ACCEPT_ENCODING, value));
+            accepts_gzip(&request.to_http_request())
+        };
+        for value in ["gzip", "br, GZIP;q=0.5", "*", "identity;q=0, *;q=0.1"] {
+            assert!(accepts(value), "{value}");
+        }
+        for value in ["", "br", "gzip;q=0", "gzip;q=0.0, *", "gzip;q=x", "*;q=0"] {
+            assert!(!accepts(value), "{value}");
+        }
+        assert!(!accepts_gzip(&TestRequest::get().to_http_request()));
+    }
 
     #[test]
     fn a_tag_is_found_in_a_list_and_weak_ones_count() {

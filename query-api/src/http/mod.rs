@@ -3,10 +3,13 @@
 //! Every answer carries `X-As-Of`, read before anything that goes into the answer: every commit up to that time is in it.
 
 mod answer;
+mod charts;
 mod compatible;
+mod events;
 mod orders;
 mod pages;
 mod parameters;
+mod periods;
 mod totals;
 mod users;
 
@@ -24,7 +27,9 @@ use serde_json::{Map, Value, json};
 
 use crate::analytics::Live;
 use crate::cache::Cache;
+use crate::events::Events;
 use crate::freshness::{Database, Freshness, FreshnessReceiver, Seen, Totals};
+use crate::gate::Gate;
 use crate::repo::Repo;
 use crate::waiting::Waiting;
 use crate::warm_up::Warmth;
@@ -33,8 +38,22 @@ use crate::warm_up::Warmth;
 pub const PAGES: [&str; 3] = ["/", "/dashboard", "/static/*"];
 
 const X_AS_OF: HeaderName = HeaderName::from_static("x-as-of");
+/// There where an answer is older than the stated bound, [`crate::freshness::BOUND`].
+const X_STALE: (HeaderName, HeaderValue) = (
+    HeaderName::from_static("x-stale"),
+    HeaderValue::from_static("true"),
+);
 /// When to ask again for what cannot be answered now.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Those who wait for anomalies that nobody has asked for since the last change.
+const WAITING_ANOMALIES: usize = 64;
+const ANOMALIES_PATIENCE: Duration = Duration::from_secs(2);
+
+/// One at a time: with a small sigma nearly everybody stands out, and each of a million sigmas is another question.
+pub(crate) fn anomalies_gate() -> Gate {
+    Gate::new(1, WAITING_ANOMALIES, ANOMALIES_PATIENCE)
+}
 
 /// What answers are made from; shared by all workers.
 pub struct State {
@@ -44,6 +63,9 @@ pub struct State {
     pub waiting: Arc<Waiting>,
     pub freshness: FreshnessReceiver,
     pub warmth: Warmth,
+    pub events: Events,
+    /// Anomalies are the one question whose cost the asker chooses.
+    pub anomalies: Gate,
     pub default_currency: Currency,
 }
 
@@ -101,16 +123,12 @@ fn details(freshness: &Freshness) -> Map<String, Value> {
             positions.insert(name, position);
         }
     }
-    let database = match freshness.database {
-        Database::Reachable => "reachable",
-        Database::Away => "away",
-    };
     let mut details = Map::new();
     details.insert(
         "as_of".into(),
         json!(freshness.seen.as_ref().map(|seen| seen.as_of)),
     );
-    details.insert("database".into(), database.into());
+    details.insert("database".into(), freshness.database.name().into());
     details.insert("positions".into(), positions.into());
     details
 }
@@ -121,9 +139,12 @@ pub fn routes(config: &mut web::ServiceConfig, state: &web::Data<State>) {
         .app_data(state.clone())
         .wrap(from_fn(as_of))
         .configure(orders::routes)
+        .configure(periods::routes)
         .configure(users::routes)
         .configure(totals::routes)
+        .configure(charts::routes)
         .configure(compatible::routes)
+        .configure(events::routes)
         .configure(pages::routes);
     config.service(api);
 }
@@ -135,13 +156,19 @@ async fn as_of(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let seen = request.app_data::<web::Data<State>>().and_then(|state| {
         let freshness = state.freshness.borrow();
-        freshness.seen.as_ref().map(|seen| seen.as_of_text.clone())
+        let seen = freshness.seen.as_ref()?;
+        Some((seen.as_of_text.clone(), seen.is_stale()))
     });
     let mut response = next.call(request).await?;
-    if let Some(value) = seen.and_then(|text| HeaderValue::from_maybe_shared(text).ok())
-        && !response.headers().contains_key(X_AS_OF)
-    {
-        response.headers_mut().insert(X_AS_OF, value);
+    let Some((text, is_stale)) = seen else {
+        return Ok(response);
+    };
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_maybe_shared(text) {
+        headers.insert(X_AS_OF, value);
+    }
+    if is_stale {
+        headers.insert(X_STALE.0, X_STALE.1);
     }
     Ok(response)
 }

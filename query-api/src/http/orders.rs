@@ -9,10 +9,10 @@ use common::ids::{OrderId, UserId};
 use common::time::Timestamp;
 use tokio::time::Instant;
 
-use super::answer::{LoadError, data_source, tagged, untagged};
+use super::answer::{LoadError, ROWS, tagged, untagged};
 use super::parameters::{Limit, Parameters, invalid};
 use super::{State, unavailable};
-use crate::cache::{Answer, Key, Origin};
+use crate::cache::{Answer, Key, Loaded, Origin};
 use crate::freshness::{Database, Seen};
 use crate::repo::OrderNo;
 use crate::views::{Cursor, InvalidCursor, OrdersPage};
@@ -41,8 +41,8 @@ async fn order(
     parameters.finish()?;
     // What breaks the rule for ids is nobody's id.
     let order_id = OrderId::parse(&path).map_err(|_| LoadError::UnknownOrder.to_http())?;
-    let (answer, origin) = find_order(&state, order_id, wait).await?;
-    Ok(tagged(&request, &answer, Some(data_source(origin))))
+    let found = find_order(&state, order_id, wait).await?;
+    Ok(tagged(&request, &found, ROWS).await)
 }
 
 /// Waits for an order that is not stored yet.
@@ -79,17 +79,20 @@ async fn find_order(
     }
 }
 
-async fn load_order(state: &State, order_id: &OrderId) -> Result<Vec<u8>, LoadError> {
+async fn load_order(state: &State, order_id: &OrderId) -> Result<Loaded, LoadError> {
     reachable(state)?;
     let order = state
         .repo
         .order(order_id)
         .await?
         .ok_or(LoadError::UnknownOrder)?;
-    Ok(order.to_json())
+    Ok(Loaded {
+        user: Some(state.cache.slot(&order.user_id)),
+        body: order.to_json(),
+    })
 }
 
-fn reachable(state: &State) -> Result<(), LoadError> {
+pub(super) fn reachable(state: &State) -> Result<(), LoadError> {
     match state.database() {
         Database::Reachable => Ok(()),
         Database::Away => Err(LoadError::Away),
@@ -133,6 +136,7 @@ async fn orders(request: HttpRequest, state: web::Data<State>) -> Result<HttpRes
     let asked =
         Asked::of(user_id, cursor).map_err(|error| invalid("cursor", &error.to_string()))?;
     let seen = state.seen()?;
+    let started = Instant::now();
     let later_page = match asked {
         Asked::FirstOfUser(user_id) => {
             return first_page_of_user(&request, &state, &seen, user_id, limit).await;
@@ -142,7 +146,7 @@ async fn orders(request: HttpRequest, state: web::Data<State>) -> Result<HttpRes
         Asked::After(order_no) => load_newest(&state, limit, order_no).await,
     };
     let page = later_page.map_err(|error| error.to_http())?;
-    Ok(untagged(page, Some(data_source(Origin::Load))))
+    Ok(untagged(page, Some(started.elapsed())))
 }
 
 async fn first_page_of_user(
@@ -157,10 +161,7 @@ async fn first_page_of_user(
         .read(|analytics| analytics.user(user_id.as_str()).is_some());
     if !is_known.map_err(|error| unavailable(&error.to_string()))? {
         // Who never ordered has no orders: strangers' ids reach neither the database nor the cache.
-        return Ok(untagged(
-            OrdersPage::of_user(limit).into_json(),
-            Some(data_source(Origin::Cache)),
-        ));
+        return Ok(untagged(OrdersPage::of_user(limit).into_json(), None));
     }
     let key = Key::OrdersOfUser {
         user_id: user_id.clone(),
@@ -168,8 +169,8 @@ async fn first_page_of_user(
     };
     let load = || load_orders_of_user(state, &user_id, limit, (Timestamp::MAX, OrderNo::MAX));
     let loaded = state.cache.answer(&key, seen.tick, load).await;
-    let (answer, origin) = loaded.map_err(|failed| failed.error.to_http())?;
-    Ok(tagged(request, &answer, Some(data_source(origin))))
+    let loaded = loaded.map_err(|failed| failed.error.to_http())?;
+    Ok(tagged(request, &loaded, ROWS).await)
 }
 
 async fn first_page(
@@ -183,8 +184,8 @@ async fn first_page(
         .cache
         .answer(&Key::NewestOrders { limit }, seen.tick, load)
         .await;
-    let (answer, origin) = loaded.map_err(|failed| failed.error.to_http())?;
-    Ok(tagged(request, &answer, Some(data_source(origin))))
+    let loaded = loaded.map_err(|failed| failed.error.to_http())?;
+    Ok(tagged(request, &loaded, ROWS).await)
 }
 
 async fn load_orders_of_user(

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use common::http::{HttpError, readable};
 use common::order::ContentHash;
 
-use super::answer::matches_tag;
+use super::answer::{GZIP, VARY, accepts_gzip, matches_tag};
+use crate::compression::{self, Compressed};
 
 const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; \
@@ -36,27 +37,42 @@ macro_rules! assets {
 }
 
 const HTML: &str = "text/html; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
-static ASSETS: [Asset; 8] = assets! {
+static ASSETS: [Asset; 13] = assets! {
     "index.html": HTML,
-    "style.css": "text/css; charset=utf-8",
+    "dashboard.html": HTML,
+    "style.css": STYLE,
+    "dashboard.css": STYLE,
     "icon.svg": "image/svg+xml",
     "lookup.js": SCRIPT,
+    "dashboard.js": SCRIPT,
+    "panels.js": SCRIPT,
+    "live.js": SCRIPT,
     "order.js": SCRIPT,
     "customer.js": SCRIPT,
     "elements.js": SCRIPT,
     "format.js": SCRIPT,
 };
 
-static TAGS: LazyLock<[Bytes; 8]> = LazyLock::new(|| {
-    ASSETS
-        .each_ref()
-        .map(|asset| format!("\"{}\"", ContentHash::of(asset.body)).into())
+/// An asset's entity tag, and its compressed form.
+struct Form {
+    etag: Bytes,
+    compressed: Option<Compressed>,
+}
+
+static FORMS: LazyLock<[Form; ASSETS.len()]> = LazyLock::new(|| {
+    ASSETS.each_ref().map(|asset| {
+        let etag: Bytes = format!("\"{}\"", ContentHash::of(asset.body)).into();
+        let compressed = compression::gzip_now(asset.body, &etag);
+        Form { etag, compressed }
+    })
 });
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .service(readable("/", index))
+        .service(readable("/dashboard", dashboard))
         .service(readable("/static/{name}", file));
 }
 
@@ -64,18 +80,24 @@ async fn index(request: HttpRequest) -> Result<HttpResponse, HttpError> {
     asset(&request, "index.html")
 }
 
+async fn dashboard(request: HttpRequest) -> Result<HttpResponse, HttpError> {
+    asset(&request, "dashboard.html")
+}
+
 async fn file(request: HttpRequest, name: web::Path<String>) -> Result<HttpResponse, HttpError> {
     asset(&request, &name)
 }
 
 fn asset(request: &HttpRequest, name: &str) -> Result<HttpResponse, HttpError> {
-    let mut assets = ASSETS.iter().zip(TAGS.iter());
-    let (asset, tag) = assets
+    let mut assets = ASSETS.iter().zip(FORMS.iter());
+    let (asset, form) = assets
         .find(|(asset, _)| asset.name == name)
         .ok_or_else(|| HttpError::NotFound {
             detail: "there is nothing at this path".into(),
         })?;
-    let is_known = matches_tag(request, tag);
+    let compressed = form.compressed.as_ref().filter(|_| accepts_gzip(request));
+    let etag = compressed.map_or(&form.etag, |compressed| &compressed.etag);
+    let is_known = matches_tag(request, etag);
     let mut response = if is_known {
         HttpResponse::NotModified()
     } else {
@@ -83,14 +105,21 @@ fn asset(request: &HttpRequest, name: &str) -> Result<HttpResponse, HttpError> {
     };
     response
         .insert_header(REVALIDATE)
-        .insert_header(REFERRER_POLICY);
+        .insert_header(REFERRER_POLICY)
+        .insert_header((header::VARY, VARY));
     response.insert_header((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY));
-    if let Ok(tag) = HeaderValue::from_maybe_shared(tag.clone()) {
-        response.insert_header((header::ETAG, tag));
+    if let Ok(etag) = HeaderValue::from_maybe_shared(etag.clone()) {
+        response.insert_header((header::ETAG, etag));
     }
     if is_known {
         return Ok(response.finish());
     }
     response.insert_header((header::CONTENT_TYPE, asset.content_type));
-    Ok(response.body(asset.body))
+    Ok(match compressed {
+        Some(compressed) => {
+            response.insert_header((header::CONTENT_ENCODING, GZIP));
+            response.body(compressed.body.clone())
+        }
+        None => response.body(asset.body),
+    })
 }

@@ -11,6 +11,7 @@ use common::order::{FieldError, excerpt};
 use common::time::Timestamp;
 
 use crate::analytics::{By, Grain, Hour, Sigma};
+use crate::charts::Size;
 use crate::views::Cursor;
 
 /// How many of something an answer holds.
@@ -101,6 +102,12 @@ impl Parameters {
             ("year", Grain::Year),
         ];
         self.one_of("grain", &grains).unwrap_or(Grain::Day)
+    }
+
+    /// Of a chart.
+    pub(super) fn size(&mut self) -> Size {
+        self.one_of("size", &[("wide", Size::Wide), ("narrow", Size::Narrow)])
+            .unwrap_or(Size::Wide)
     }
 
     /// Whole seconds.

@@ -1,13 +1,15 @@
 //! `/summary`, `/sales`, and what all answers made of aggregates share.
 
+use std::sync::Arc;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use common::http::{HttpError, readable};
 
 use super::State;
-use super::answer::{LoadError, tagged};
+use super::answer::{LoadError, TOTALS, tagged};
 use super::parameters::Parameters;
 use crate::cache::Key;
-use crate::questions::Question;
+use crate::questions::{Question, SalesQuestion};
 use crate::views;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
@@ -22,14 +24,33 @@ async fn summary(request: HttpRequest, state: web::Data<State>) -> Result<HttpRe
 
 async fn sales(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, HttpError> {
     let mut parameters = Parameters::of(&request);
-    let question = Question::Sales {
+    let question = sales_question(&mut parameters);
+    parameters.finish()?;
+    answer(&request, &state, Question::Sales(question)).await
+}
+
+pub(super) fn sales_question(parameters: &mut Parameters) -> SalesQuestion {
+    SalesQuestion {
         currency: parameters.currency(),
         grain: parameters.grain(),
         from: parameters.from(),
         to: parameters.to(),
+    }
+}
+
+async fn print(state: &State, question: Question) -> Result<Vec<u8>, LoadError> {
+    let (live, currency) = (&state.live, state.default_currency);
+    let Question::Anomalies { .. } = question else {
+        return Ok(views::answer(live, question, currency)?);
     };
-    parameters.finish()?;
-    answer(&request, &state, question).await
+    let inside = state.anomalies.enter().await?;
+    let live = Arc::clone(live);
+    // A million users take a while: not on a thread that others wait for.
+    let printing = web::block(move || {
+        let _inside = inside;
+        views::answer(&live, question, currency)
+    });
+    Ok(printing.await.map_err(|_| LoadError::Stopping)??)
 }
 
 /// Printed once for all who ask the same between two changes.
@@ -39,13 +60,11 @@ pub(super) async fn answer(
     question: Question,
 ) -> Result<HttpResponse, HttpError> {
     let seen = state.seen()?;
-    let print = || async {
-        views::answer(&state.live, question, state.default_currency).map_err(LoadError::from)
-    };
+    let print = || print(state, question);
     let printed = state
         .cache
         .answer(&Key::Question(question), seen.tick, print)
         .await;
-    let (answer, _) = printed.map_err(|failed| failed.error.to_http())?;
-    Ok(tagged(request, &answer, None))
+    let printed = printed.map_err(|failed| failed.error.to_http())?;
+    Ok(tagged(request, &printed, TOTALS).await)
 }

@@ -7,7 +7,7 @@ use common::ids::UserId;
 use super::answer::untagged;
 use super::parameters::{Limit, Parameters};
 use super::{State, totals, unavailable};
-use crate::questions::{Form, Question};
+use crate::questions::{Form, Question, TopQuestion};
 use crate::views;
 
 pub(super) const TOP: Limit = Limit {
@@ -56,7 +56,7 @@ fn user(state: &State, user_id: &UserId) -> Result<HttpResponse, HttpError> {
     Ok(untagged(views::user(user_id, &stats), None))
 }
 
-fn unknown_user() -> HttpError {
+pub(super) fn unknown_user() -> HttpError {
     HttpError::NotFound {
         detail: "there is no order of such a user".into(),
     }
@@ -77,14 +77,17 @@ async fn anomalies(
 
 pub(super) fn read_top(request: &HttpRequest, form: Form) -> Result<Question, HttpError> {
     let mut parameters = Parameters::of(request);
-    let question = Question::Top {
-        form,
+    let question = top_question(&mut parameters);
+    parameters.finish()?;
+    Ok(Question::Top(form, question))
+}
+
+pub(super) fn top_question(parameters: &mut Parameters) -> TopQuestion {
+    TopQuestion {
         currency: parameters.currency(),
         by: parameters.by(),
         limit: parameters.limit(TOP),
-    };
-    parameters.finish()?;
-    Ok(question)
+    }
 }
 
 pub(super) fn read_anomalies(request: &HttpRequest, form: Form) -> Result<Question, HttpError> {

@@ -13,6 +13,7 @@ use tokio_postgres::{Client, Config, IsolationLevel, NoTls, Transaction};
 
 use super::{RepoError, STATEMENT_TIMEOUT};
 use crate::analytics::{Analytics, AnalyticsBuilder, Hour, SalesRow, UserStats};
+use crate::lag::Lag;
 use crate::positions::{Gap, Positions};
 
 mod statements;
@@ -38,14 +39,19 @@ pub struct Identity {
     tables: Vec<u32>,
 }
 
+/// How far everything is applied, as of a time.
+#[derive(Debug)]
+pub struct Stand {
+    pub as_of: Timestamp,
+    pub positions: Positions,
+    pub lag: Lag,
+}
+
 /// What has become of the positions that were known.
 #[derive(Debug)]
 pub enum Look {
     /// Nothing was committed that changes an answer.
-    Still {
-        as_of: Timestamp,
-        positions: Positions,
-    },
+    Still(Stand),
     Moved(Advance),
     /// What is known is worth nothing any more.
     Gap(Gap),
@@ -54,8 +60,7 @@ pub enum Look {
 /// What a number of batches changed, as it is now.
 #[derive(Debug)]
 pub struct Advance {
-    pub as_of: Timestamp,
-    pub positions: Positions,
+    pub stand: Stand,
     /// Whose statistics or orders were touched; none twice.
     pub user_ids: Vec<String>,
     /// Theirs; who has no row any more has no statistics.
@@ -70,8 +75,7 @@ pub struct Advance {
 /// Everything there is.
 #[derive(Debug)]
 pub struct Snapshot {
-    pub as_of: Timestamp,
-    pub positions: Positions,
+    pub stand: Stand,
     pub analytics: Analytics,
 }
 
@@ -129,9 +133,9 @@ impl ChangeReader {
     /// # Errors
     /// See [`RepoError`].
     pub async fn look(&mut self, known: &Positions) -> Result<Look, RepoError> {
-        let (as_of, positions) = self.statements.positions(&self.client).await?;
-        match known.until(&positions) {
-            Ok(spans) if spans.is_empty() => Ok(Look::Still { as_of, positions }),
+        let stand = self.statements.stand(&self.client).await?;
+        match known.until(&stand.positions) {
+            Ok(spans) if spans.is_empty() => Ok(Look::Still(stand)),
             Ok(_) => self.advance(known).await,
             Err(gap) => Ok(Look::Gap(gap)),
         }
@@ -140,8 +144,8 @@ impl ChangeReader {
     async fn advance(&mut self, known: &Positions) -> Result<Look, RepoError> {
         let statements = &self.statements;
         let transaction = snapshot_of(&mut self.client).await?;
-        let (as_of, positions) = statements.positions(&transaction).await?;
-        let spans = match known.until(&positions) {
+        let stand = statements.stand(&transaction).await?;
+        let spans = match known.until(&stand.positions) {
             Ok(spans) => spans,
             Err(gap) => return Ok(Look::Gap(gap)),
         };
@@ -164,8 +168,7 @@ impl ChangeReader {
         transaction.commit().await?;
         let hours = hours.into_iter().map(Hour::of).collect();
         Ok(Look::Moved(Advance {
-            as_of,
-            positions,
+            stand,
             user_ids,
             user_stats,
             hours,
@@ -181,7 +184,7 @@ impl ChangeReader {
     pub async fn snapshot(&mut self) -> Result<Snapshot, RepoError> {
         let transaction = snapshot_of(&mut self.client).await?;
         transaction.batch_execute(&snapshot_setup()).await?;
-        let (as_of, positions) = self.statements.positions(&transaction).await?;
+        let stand = self.statements.stand(&transaction).await?;
         let mut builder = AnalyticsBuilder::default();
         statements::all_user_stats(&transaction, &mut builder).await?;
         statements::all_sales(&transaction, &mut builder).await?;
@@ -192,11 +195,7 @@ impl ChangeReader {
         let analytics = build
             .await
             .map_err(|error| RepoError::Corrupt(error.to_string()))?;
-        Ok(Snapshot {
-            as_of,
-            positions,
-            analytics,
-        })
+        Ok(Snapshot { stand, analytics })
     }
 }
 

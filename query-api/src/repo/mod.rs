@@ -5,16 +5,21 @@
 
 mod changes;
 mod orders;
+mod periods;
 mod rows;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::pg::{self, PoolSettings};
 use deadpool_postgres::{BuildError, Client, Pool, PoolError};
 use tokio_postgres::Config;
 
-pub use changes::{Advance, ChangeReader, Identity, Look, Snapshot};
+pub use changes::{Advance, ChangeReader, Identity, Look, Snapshot, Stand};
 pub use orders::{OrderNo, StoredOrder};
+pub use periods::{Hours, Ordered};
+
+use crate::gate::Gate;
 
 /// No statement here looks up more than a page of rows by an index: one that takes this long has met a database in
 /// trouble.
@@ -22,6 +27,10 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// For a connection and the statement: a connection that nobody answers any more keeps nobody waiting longer.
 const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(3);
+/// Who waits for a connection is sent away when so many wait already for each there is.
+const WAITING_PER_CONNECTION: usize = 64;
+/// Who waits for a look at whole periods.
+const WAITING_SCANS: usize = 8;
 /// As `pg_stat_activity` shows these sessions.
 const APPLICATION_NAME: &str = "query-api";
 
@@ -32,6 +41,9 @@ pub enum RepoError {
     Unavailable(Box<dyn std::error::Error + Send + Sync>),
     #[error("the database did not answer within {0:?}")]
     Silent(Duration),
+    /// More wait for it already than it will get to soon.
+    #[error("too many ask the database at once")]
+    Crowded,
     /// A row that no writer of ours stores.
     #[error("a row cannot be read: {0}")]
     Corrupt(String),
@@ -68,6 +80,10 @@ impl From<tokio_postgres::Error> for RepoError {
 #[derive(Debug, Clone)]
 pub struct Repo {
     pool: Pool,
+    max_waiting: usize,
+    /// Anybody may ask for ids that nobody has ever seen: they never hold the last connection, which lists and periods need.
+    single_orders: Arc<Gate>,
+    scans: Arc<Gate>,
 }
 
 impl Repo {
@@ -86,12 +102,20 @@ impl Repo {
             acquire_timeout,
             session_setup: session_setup(),
         };
+        let single_orders = connections.saturating_sub(1).max(1);
+        let max_waiting = connections * WAITING_PER_CONNECTION;
         Ok(Self {
             pool: pg::pool(database, &settings)?,
+            max_waiting,
+            single_orders: Arc::new(Gate::new(single_orders, max_waiting, acquire_timeout)),
+            scans: Arc::new(Gate::new(1, WAITING_SCANS, LOOK_UP_TIMEOUT)),
         })
     }
 
     async fn client(&self) -> Result<Client, RepoError> {
+        if self.pool.status().waiting >= self.max_waiting {
+            return Err(RepoError::Crowded);
+        }
         Ok(self.pool.get().await?)
     }
 }

@@ -62,6 +62,8 @@ impl Repo {
     /// See [`RepoError`].
     pub async fn order(&self, order_id: &OrderId) -> Result<Option<Order>, RepoError> {
         const SQL: &str = select_orders!("WHERE order_id = $1", "");
+        let entered = self.single_orders.enter().await;
+        let _inside = entered.map_err(|_| RepoError::Crowded)?;
         let rows = self.rows(SQL, &[&order_id.as_str()]).await?;
         rows.first()
             .map(|row| rows::order(row).map(|stored| stored.order))
@@ -150,7 +152,7 @@ impl Repo {
         self.each(SQL, &[&numbers], take).await
     }
 
-    async fn rows(
+    pub(super) async fn rows(
         &self,
         sql: &str,
         parameters: &[&(dyn ToSql + Sync)],

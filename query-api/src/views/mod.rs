@@ -5,7 +5,9 @@
 
 mod compatible;
 mod cursor;
+mod lag;
 mod orders;
+mod periods;
 mod totals;
 mod users;
 
@@ -16,7 +18,9 @@ use serde_json::value::RawValue;
 
 pub use compatible::{total_orders, total_spendings};
 pub use cursor::{Cursor, InvalidCursor};
+pub use lag::lag;
 pub use orders::OrdersPage;
+pub use periods::{active_users, series_of_user};
 pub use totals::{NoAnswer, answer};
 pub use users::user;
 

@@ -31,24 +31,14 @@ pub fn answer(
     question: Question,
     default_currency: Currency,
 ) -> Result<Vec<u8>, NoAnswer> {
-    let chosen = |analytics: &Analytics, currency: Option<Currency>| {
-        currency.unwrap_or_else(|| analytics.currency_or(default_currency))
-    };
     // Under the lock only what is needed is copied; it is printed afterwards.
     match question {
         Question::Summary => Ok(summary(&live.read(Analytics::summary)?)),
-        Question::Top {
-            form,
-            currency,
-            by,
-            limit,
-        } => {
-            let (currency, users) = live.read(|analytics| {
-                let currency = chosen(analytics, currency);
-                (currency, analytics.top(currency, by, limit.into()))
-            })?;
+        Question::Top(form, question) => {
+            let (currency, users) =
+                live.read(|analytics| question.look(analytics, default_currency))?;
             Ok(match form {
-                Form::Canonical => top(currency, by, &users),
+                Form::Canonical => top(currency, question.by, &users),
                 Form::Compatible => compatible::top_users(&users),
             })
         }
@@ -59,7 +49,7 @@ pub fn answer(
             limit,
         } => {
             let (currency, found) = live.read(|analytics| {
-                let currency = chosen(analytics, currency);
+                let currency = analytics.chosen(currency, default_currency);
                 (currency, analytics.anomalies(currency, sigma, limit.into()))
             })?;
             Ok(match form {
@@ -67,20 +57,10 @@ pub fn answer(
                 Form::Compatible => compatible::anomalies(&found),
             })
         }
-        Question::Sales {
-            currency,
-            grain,
-            from,
-            to,
-        } => {
-            let (currency, series) = live.read(|analytics| {
-                let currency = chosen(analytics, currency);
-                (
-                    currency,
-                    analytics.sales().series(currency, grain, from, to),
-                )
-            })?;
-            Ok(sales(currency, grain, &series?))
+        Question::Sales(question) => {
+            let (currency, series) =
+                live.read(|analytics| question.look(analytics, default_currency))?;
+            Ok(sales(currency, question.grain, &series?))
         }
     }
 }

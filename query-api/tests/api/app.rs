@@ -1,9 +1,10 @@
 //! The service, in the test's process, on a free port.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Parser;
-use lab::{Answer, Http, TestDatabase, eventually};
+use lab::{Answer, Http, Program, START_PATIENCE, Service, TestDatabase, eventually};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use query_api::{Application, Config};
 use reqwest::Method;
@@ -17,6 +18,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct App {
     url: String,
+    address: SocketAddr,
+    database_url: String,
     http: Http,
     stop: CancellationToken,
     running: Option<JoinHandle<()>>,
@@ -48,7 +51,8 @@ impl App {
         let database = ["--database-url", database_url];
         let arguments = common.iter().chain(&database).chain(flags);
         let application = Application::build(&Config::parse_from(arguments)).unwrap();
-        let url = format!("http://{}", application.address());
+        let address = application.address();
+        let url = format!("http://{address}");
         let recorded = PrometheusBuilder::new().build_recorder().handle();
         let stop = CancellationToken::new();
         let stopped = stop.clone();
@@ -60,10 +64,20 @@ impl App {
         });
         Self {
             url,
+            address,
+            database_url: database_url.to_owned(),
             http: Http::default(),
             stop,
             running: Some(running),
         }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn database_url(&self) -> &str {
+        &self.database_url
     }
 
     pub(crate) async fn ready(&self) {
@@ -143,6 +157,26 @@ impl Drop for App {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+/// The service as a process of its own, ready.
+pub(crate) async fn process(database: &TestDatabase) -> Service {
+    process_with(database, &[]).await
+}
+
+pub(crate) async fn process_with(database: &TestDatabase, settings: &[(&str, String)]) -> Service {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let program = Program::named("query-api")
+        .set("QUERY_API_ADDRESS", address)
+        .set("DATABASE_URL", database.url());
+    let program = settings
+        .iter()
+        .fold(program, |program, (name, value)| program.set(name, value));
+    let mut service = program.serve("query-api", address).unwrap();
+    service.ready_within(START_PATIENCE).await;
+    service
 }
 
 /// A database with these orders in it, a writer for more, and the service.

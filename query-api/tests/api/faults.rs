@@ -40,7 +40,7 @@ async fn while_the_database_is_away_memory_answers_and_the_rest_is_503_at_once()
     is_away(&app).await;
     let before = app.get("/summary").await;
     writer
-        .commit(&[json!({"order_id": "o2", "user_id": "u", "amount": 1})])
+        .commit(&[json!({"order_id": "o2", "user_id": "other", "amount": 1})])
         .await;
     for path in [
         "/summary",

@@ -1,12 +1,9 @@
 //! How soon and how truly answers follow what is committed.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::time::Timestamp;
 use lab::eventually;
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, PATIENCE, with_orders};
 use crate::writer::Batch;
@@ -55,81 +52,6 @@ async fn a_commit_is_in_every_answer_within_the_bound() {
     // The median, as others may be busy on the machine that tests; the p99 is measured by the bench.
     delays.sort();
     assert!(delays[delays.len() / 2] < BOUND, "{delays:?}");
-}
-
-/// What an answer says of its age, held against a log of what was committed when.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn no_answer_is_older_than_it_says_and_after_quiet_all_are_equal() {
-    let (database, mut writer, app) = with_orders(&[order("u")]).await;
-    let app = Arc::new(app);
-    let stop = CancellationToken::new();
-    let readers: Vec<_> = [0, 1, 3, 4, 5]
-        .map(|which| {
-            let (app, stop) = (Arc::clone(&app), stop.clone());
-            tokio::spawn(async move {
-                let paths = [
-                    "/summary",
-                    "/users/u",
-                    "",
-                    "/sales?grain=month",
-                    "/orders?user_id=u&limit=500",
-                    "/orders?limit=500",
-                ];
-                let mut read = Vec::new();
-                while !stop.is_cancelled() {
-                    let answer = app.get(paths[which]).await;
-                    let json = answer.json().unwrap();
-                    let count = match which {
-                        0 => json["order_count"].as_u64(),
-                        1 => json["currencies"][0]["order_count"].as_u64(),
-                        3 => json["buckets"][0]["order_count"].as_u64(),
-                        _ => json["orders"]
-                            .as_array()
-                            .map(|orders| orders.len().try_into().unwrap()),
-                    };
-                    read.push((
-                        Timestamp::parse(answer.header("x-as-of")).unwrap(),
-                        count.unwrap(),
-                        paths[which],
-                    ));
-                }
-                read
-            })
-        })
-        .into_iter()
-        .collect();
-    let clock = database.client().await;
-    let mut log = vec![(Timestamp::EPOCH, 1)];
-    for count in 2..200_u64 {
-        writer
-            .commit_batch(Batch {
-                partition: i32::try_from(count % 3).unwrap(),
-                orders: vec![order("u")],
-                ..Batch::default()
-            })
-            .await;
-        let now: Timestamp = clock
-            .query_one("SELECT clock_timestamp()", &[])
-            .await
-            .unwrap()
-            .get(0);
-        log.push((now, count));
-    }
-    app.has_seen(&writer).await;
-    stop.cancel();
-    let mut answers = 0;
-    for reader in readers {
-        for (as_of, count, path) in reader.await.unwrap() {
-            let (committed_at, committed) = log.iter().rev().find(|(at, _)| *at <= as_of).unwrap();
-            assert!(
-                count >= *committed,
-                "{path} as of {as_of}: {count}, but {committed} were committed by {committed_at}"
-            );
-            answers += 1;
-        }
-    }
-    assert!(answers > 100, "only {answers} answers");
-    assert_eq!(order_counts(&app, "u").await, [199; 6]);
 }
 
 #[tokio::test]

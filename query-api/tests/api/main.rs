@@ -9,12 +9,18 @@
 mod app;
 mod writer;
 
+mod charts;
 mod compatible;
+mod consistency;
+mod events;
 mod faults;
 mod feed;
 mod gaps;
 mod loads;
+mod memory;
 mod orders;
 mod pages;
+mod periods;
 mod totals;
+mod transfer;
 mod users;

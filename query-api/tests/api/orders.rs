@@ -66,7 +66,7 @@ async fn an_order_has_a_tag_and_says_where_it_came_from() {
     let (_database, mut writer, app) =
         with_orders(&[json!({"order_id": "warm", "user_id": "u1", "amount": 1})]).await;
     writer
-        .commit(&[json!({"order_id": "cold", "user_id": "u1", "amount": 1})])
+        .commit(&[json!({"order_id": "cold", "user_id": "u2", "amount": 1})])
         .await;
     app.has_seen(&writer).await;
     assert_eq!(

@@ -2,11 +2,17 @@ use reqwest::Method;
 
 use crate::app::with_orders;
 
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 14] = [
     ("/", "text/html"),
     ("/?order_id=x", "text/html"),
     ("/static/style.css", "text/css"),
     ("/static/icon.svg", "image/svg+xml"),
+    ("/dashboard", "text/html"),
+    ("/static/dashboard.css", "text/css"),
+    ("/static/dashboard.js", "text/javascript"),
+    ("/static/panels.js", "text/javascript"),
+    ("/static/live.js", "text/javascript"),
+    ("/static/elements.js", "text/javascript"),
     ("/static/lookup.js", "text/javascript"),
     ("/static/order.js", "text/javascript"),
     ("/static/customer.js", "text/javascript"),
@@ -44,15 +50,62 @@ async fn pages_run_nothing_but_their_own_files_and_are_sent_once() {
 
 /// What the policy forbids must not be there in the first place: the page would be broken, not only unsafe.
 #[tokio::test]
-async fn the_page_has_no_inline_code_and_loads_nothing_from_elsewhere() {
+async fn the_pages_have_no_inline_code_and_load_nothing_from_elsewhere() {
     let (_database, _writer, app) = with_orders(&[]).await;
-    let page = app.get("/").await.text();
-    for forbidden in ["style=", "onclick", "onload", "<style", "//", "javascript:"] {
-        assert!(!page.contains(forbidden), "{forbidden}");
+    for path in ["/", "/dashboard"] {
+        let page = app.get(path).await.text();
+        for forbidden in ["style=", "onclick", "onload", "<style", "//", "javascript:"] {
+            assert!(!page.contains(forbidden), "{forbidden} in {path}");
+        }
+        for file in page.split('"').filter(|part| part.starts_with("/static/")) {
+            assert_eq!(app.get(file).await.status, 200, "{file}");
+        }
     }
-    for file in page.split('"').filter(|part| part.starts_with("/static/")) {
-        assert_eq!(app.get(file).await.status, 200, "{file}");
+}
+
+/// No script writes markup, so that whatever an order holds stays text.
+#[tokio::test]
+async fn no_script_reads_markup_from_data() {
+    let (_database, _writer, app) = with_orders(&[]).await;
+    for (file, _) in FILES.iter().filter(|(file, _)| file.ends_with(".js")) {
+        let script = app.get(file).await.text();
+        for forbidden in [
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "eval(",
+            "DOMParser",
+        ] {
+            assert!(!script.contains(forbidden), "{forbidden} in {file}");
+        }
     }
+}
+
+#[tokio::test]
+async fn files_are_compressed_for_those_who_read_that() {
+    let (_database, _writer, app) = with_orders(&[]).await;
+    let plain = app.get("/static/style.css").await;
+    let packed = app
+        .request(
+            Method::GET,
+            "/static/style.css",
+            &[("accept-encoding", "gzip")],
+        )
+        .await;
+    assert_eq!(
+        (
+            plain.header("content-encoding"),
+            packed.header("content-encoding")
+        ),
+        ("", "gzip")
+    );
+    assert_eq!(
+        (plain.header("vary"), packed.header("vary")),
+        ("accept-encoding", "accept-encoding")
+    );
+    assert!(packed.body.len() * 2 < plain.body.len());
+    assert_ne!(plain.header("etag"), packed.header("etag"));
 }
 
 #[tokio::test]

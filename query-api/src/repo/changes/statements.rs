@@ -8,13 +8,18 @@ use futures_util::TryStreamExt;
 use tokio_postgres::{Client, GenericClient, Row, Statement, Transaction};
 
 use crate::analytics::{AnalyticsBuilder, Hour, SalesRow, UserStats};
-use crate::positions::{Gap, Position, Positions, Source, Span};
+use crate::lag::{End, PartitionLag};
+use crate::positions::{Gap, Position, Source, Span};
+use crate::repo::changes::Stand;
 use crate::repo::{RepoError, rows};
 
 /// One row with the time at least, also where there are no positions yet.
-const POSITIONS: &str = "
-    SELECT now(), o.group_id, o.topic, o.partition, o.batch_no, o.next_offset
-      FROM (VALUES (1)) AS always LEFT JOIN consumer_offsets AS o ON true";
+const STAND: &str = "
+    SELECT now(), o.group_id, o.topic, o.partition, o.batch_no, o.next_offset, p.end_offset, p.read_at
+      FROM (VALUES (1)) AS always
+      LEFT JOIN consumer_offsets AS o ON true
+      LEFT JOIN consumer_progress AS p
+        ON p.group_id = o.group_id AND p.topic = o.topic AND p.partition = o.partition";
 
 /// Counts what is on record of each span.
 const BATCHES: &str = "
@@ -66,7 +71,7 @@ const DEAD_LETTERS: &str = "SELECT count(*) FROM dead_letters";
 /// Prepared, and what each of them reads.
 #[derive(Debug)]
 pub(super) struct Statements {
-    positions: Statement,
+    stand: Statement,
     batches: Statement,
     touched_users: Statement,
     touched_hours: Statement,
@@ -77,7 +82,7 @@ pub(super) struct Statements {
 impl Statements {
     pub(super) async fn prepare(client: &Client) -> Result<Self, RepoError> {
         Ok(Self {
-            positions: client.prepare(POSITIONS).await?,
+            stand: client.prepare(STAND).await?,
             batches: client.prepare(BATCHES).await?,
             touched_users: client.prepare(TOUCHED_USERS).await?,
             touched_hours: client.prepare(TOUCHED_HOURS).await?,
@@ -87,14 +92,22 @@ impl Statements {
     }
 
     /// All positions, and the time at which the transaction began.
-    pub(super) async fn positions(
-        &self,
-        client: &impl GenericClient,
-    ) -> Result<(Timestamp, Positions), RepoError> {
-        let rows = client.query(&self.positions, &[]).await?;
+    pub(super) async fn stand(&self, client: &impl GenericClient) -> Result<Stand, RepoError> {
+        let rows = client.query(&self.stand, &[]).await?;
         let first = rows.first().ok_or_else(|| rows::corrupt("no time"))?;
-        let positions = rows.iter().filter_map(|row| position(row).transpose());
-        Ok((first.try_get(0)?, positions.collect::<Result<_, _>>()?))
+        let as_of = first.try_get(0)?;
+        let partitions: Vec<(Position, PartitionLag)> = rows
+            .iter()
+            .filter_map(|row| partition(row).transpose())
+            .collect::<Result<_, _>>()?;
+        let positions = partitions
+            .iter()
+            .map(|(position, partition)| (partition.source.clone(), *position));
+        Ok(Stand {
+            as_of,
+            positions: positions.collect(),
+            lag: partitions.into_iter().map(|(_, lag)| lag).collect(),
+        })
     }
 
     /// How many dead letters the batches added, if all of them are still on record.
@@ -204,7 +217,7 @@ impl Statements {
 }
 
 /// `None` in the row that says that there is none.
-fn position(row: &Row) -> Result<Option<(Source, Position)>, RepoError> {
+fn partition(row: &Row) -> Result<Option<(Position, PartitionLag)>, RepoError> {
     let Some(group_id) = row.try_get(1)? else {
         return Ok(None);
     };
@@ -217,7 +230,19 @@ fn position(row: &Row) -> Result<Option<(Source, Position)>, RepoError> {
         batch_no: row.try_get(4)?,
         next_offset: NextOffset(row.try_get(5)?),
     };
-    Ok(Some((source, position)))
+    let end = match (row.try_get(6)?, row.try_get(7)?) {
+        (Some(offset), Some(read_at)) => Some(End {
+            offset: NextOffset(offset),
+            read_at,
+        }),
+        (None, _) | (_, None) => None,
+    };
+    let lag = PartitionLag {
+        source,
+        next_offset: position.next_offset,
+        end,
+    };
+    Ok(Some((position, lag)))
 }
 
 /// Spans as parameters: one array for each column.

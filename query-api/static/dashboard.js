@@ -1,0 +1,190 @@
+// The dashboard: the summary arrives by itself, and what belongs to it is asked for again when it has changed.
+
+import { announce, element } from "./elements.js";
+import { clock, parse, plain } from "./format.js";
+import { follow } from "./live.js";
+import { anomalies, currencyChoices, lag, newestOrders, salesTable, topUsers, totals } from "./panels.js";
+
+/** Between two times that the panels are asked for again, however fast orders come in. */
+const REFRESH_MS = 2_000;
+const TIMEOUT_MS = 10_000;
+const ROWS = 8;
+/** How far back a chart goes, so that each bar can be told from the next. */
+const HOURS = 72;
+const DAYS = 60;
+const MONTHS = 24;
+
+const main = document.querySelector("main");
+const byId = (id) => document.getElementById(id);
+const chart = byId("chart");
+const salesDetails = byId("sales-table");
+const narrow = matchMedia("(max-width: 40rem)");
+const choice = read();
+let summary = null;
+let freshness = null;
+
+/** What the address names. */
+function read() {
+  const named = new URLSearchParams(location.search);
+  return { currency: named.get("currency"), grain: named.get("grain") ?? "day" };
+}
+
+function write() {
+  const named = new URLSearchParams({ currency: choice.currency, grain: choice.grain });
+  history.replaceState(null, "", `/dashboard?${named}`);
+}
+
+/* What comes by itself */
+
+const reconnect = follow({
+  summary(text) {
+    summary = parse(text);
+    chooseCurrency();
+    showTotals();
+    refreshSoon();
+  },
+  freshness(text) {
+    const before = freshness;
+    freshness = parse(text);
+    showFreshness();
+    if (before === null || plain(before.lag) !== plain(freshness.lag)) refreshSoon();
+  },
+  state(state) {
+    if (main.dataset.state === state) return;
+    main.dataset.state = state;
+    byId("offline").hidden = state === "live";
+    announce(state === "live" ? "The figures are live" : "The connection is lost");
+    showFreshness();
+    if (state === "live" && summary !== null) refreshSoon();
+  },
+});
+
+function chooseCurrency() {
+  const known = summary.currencies.map((of) => of.currency);
+  const most = summary.currencies.toSorted((a, b) => Number(plain(b.order_count)) - Number(plain(a.order_count)))[0];
+  if (!known.includes(choice.currency)) choice.currency = most?.currency ?? null;
+  const shown = [...byId("currencies").querySelectorAll("input")].map((input) => input.value);
+  if (shown.join() === known.join()) return;
+  byId("currencies").replaceChildren(element("legend", {}, "Currency"), ...currencyChoices(summary, choice.currency));
+}
+
+function showTotals() {
+  main.setAttribute("aria-busy", "false");
+  byId("totals").replaceChildren(...totals(summary, choice.currency));
+}
+
+function showFreshness() {
+  const isLive = main.dataset.state === "live";
+  const asOf = freshness?.as_of ? clock(freshness.as_of) : null;
+  byId("away").hidden = !(isLive && freshness?.database === "away");
+  byId("live").dataset.state = isLive && freshness?.database !== "away" ? "live" : "stale";
+  byId("connection").textContent = isLive ? `Live${asOf ? `, as of ${asOf}` : ""}` : `Offline${asOf ? ` since ${asOf}` : ""}`;
+  for (const slot of main.querySelectorAll('[data-slot="as-of"]')) slot.textContent = asOf ?? "earlier";
+}
+
+/* What is asked for */
+
+let isDue = false;
+let isBusy = false;
+
+/** At once if nothing was asked for lately, else when it is time again; never two at once. */
+async function refreshSoon() {
+  isDue = true;
+  if (isBusy) return;
+  isBusy = true;
+  while (isDue) {
+    isDue = false;
+    await refresh();
+    await new Promise((resolve) => setTimeout(resolve, REFRESH_MS));
+  }
+  isBusy = false;
+}
+
+async function refresh() {
+  const currency = choice.currency === null ? "" : `&currency=${encodeURIComponent(choice.currency)}`;
+  await Promise.all([
+    fill("top", `/users/top?limit=${ROWS}${currency}`, topUsers),
+    fill("anomalies", `/users/anomalies?limit=${ROWS}${currency}`, anomalies),
+    fill("newest", `/orders?limit=${ROWS}`, newestOrders),
+    fill("lag", "/lag", (answer) => lag(answer, freshness?.as_of ?? answer.read_at)),
+    showSales(),
+  ]);
+}
+
+/** A panel that cannot be had keeps what it shows. */
+async function fill(id, path, show) {
+  const answer = await ask(path);
+  if (answer === null) return;
+  const shown = [show(answer)].flat();
+  const panel = byId(id);
+  const focused = panel.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+  panel.replaceChildren(...shown);
+  if (focused !== null) panel.querySelector(`[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+}
+
+async function ask(path) {
+  try {
+    const answer = await fetch(path, { signal: AbortSignal.timeout(TIMEOUT_MS) });
+    return answer.ok ? parse(await answer.text()) : null;
+  } catch {
+    return null;
+  }
+}
+
+async function showSales() {
+  const query = new URLSearchParams({ grain: choice.grain });
+  if (choice.currency !== null) query.set("currency", choice.currency);
+  const from = beginning(choice.grain, summary?.last_order_at);
+  if (from !== null) query.set("from", from);
+  await Promise.all([showChart(query), showTable(query)]);
+}
+
+/** Where the chart begins, counted from the latest order: the data may be older than today. */
+function beginning(grain, lastOrderAt) {
+  if (!lastOrderAt || grain === "year") return null;
+  const at = new Date(lastOrderAt);
+  if (grain === "hour") at.setUTCHours(at.getUTCHours() - HOURS + 1, 0, 0, 0);
+  if (grain === "day") at.setUTCDate(at.getUTCDate() - DAYS + 1);
+  if (grain === "month") at.setUTCMonth(at.getUTCMonth() - MONTHS + 1, 1);
+  if (at.getTime() < 0) return null;
+  return grain === "hour" ? at.toISOString() : at.toISOString().slice(0, 10);
+}
+
+/** Drawn by the server. The old picture stays until the new one is there; what is unknown to the server tells the two apart. */
+async function showChart(query) {
+  const size = narrow.matches ? "narrow" : "wide";
+  const next = new Image();
+  next.src = `/charts/sales.svg?${query}&size=${size}&as_of=${encodeURIComponent(freshness?.as_of ?? "")}`;
+  try {
+    await next.decode();
+  } catch {
+    return;
+  }
+  chart.src = next.src;
+  chart.width = next.naturalWidth;
+  chart.height = next.naturalHeight;
+  chart.alt = `Sales in ${choice.currency ?? "all currencies"} by ${choice.grain}; the same follows as a table`;
+  chart.hidden = false;
+}
+
+async function showTable(query) {
+  if (!salesDetails.open) return;
+  const answer = await ask(`/sales?${query}`);
+  if (answer !== null) salesDetails.querySelector(".scroll").replaceChildren(salesTable(answer));
+}
+
+/* What the reader chooses */
+
+document.querySelector(".choices").addEventListener("change", (event) => {
+  choice[event.target.name] = event.target.value;
+  write();
+  if (summary !== null) showTotals();
+  refresh();
+});
+document.querySelector(".choices").addEventListener("submit", (event) => event.preventDefault());
+salesDetails.addEventListener("toggle", showSales);
+narrow.addEventListener("change", showSales);
+byId("reconnect").addEventListener("click", () => reconnect());
+const grain = document.querySelector(`[name="grain"][value="${CSS.escape(choice.grain)}"]`);
+if (grain) grain.checked = true;
+else choice.grain = "day";

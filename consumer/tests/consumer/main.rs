@@ -2,5 +2,8 @@
 //! something breaks.
 
 mod applying;
+mod commands;
+mod dead_letters;
 mod faults;
+mod repair;
 mod support;

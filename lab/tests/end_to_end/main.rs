@@ -5,6 +5,7 @@ use std::time::Duration;
 
 mod crashes;
 mod dataset;
+mod operator;
 mod page;
 mod poison;
 mod shapes;

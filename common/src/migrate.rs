@@ -4,7 +4,7 @@ use refinery::{Migration, Runner};
 use tokio_postgres::{Client, Config, NoTls};
 
 /// Number and name as refinery reads them, and the file's content.
-const MIGRATIONS: [(&str, &str); 5] = [
+const MIGRATIONS: [(&str, &str); 6] = [
     (
         "V1__orders",
         include_str!("../../migrations/0001_orders.sql"),
@@ -20,6 +20,10 @@ const MIGRATIONS: [(&str, &str); 5] = [
     (
         "V4__operations",
         include_str!("../../migrations/0004_operations.sql"),
+    ),
+    (
+        "V5__discards",
+        include_str!("../../migrations/0005_discards.sql"),
     ),
     (
         "V6__periods",

@@ -3,13 +3,20 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, ValueEnum};
 use common::event::KafkaProperties;
 use common::http::ServerConfig;
 use common::ids::Currency;
 use common::pg::DatabaseSettings;
 use common::setting::duration;
 use common::telemetry::TelemetryConfig;
+
+mod commands;
+
+pub use commands::{
+    Command, DeadLettersCommand, DiscardArgs, ExportArgs, Filter, ListArgs, OffsetsArgs,
+    OffsetsCommand, PositionSettings, ReplayArgs, Selection, SetOffset, ShowArgs, VerifyArgs,
+};
 
 /// Applies orders from Kafka to PostgreSQL, each exactly once.
 #[derive(Debug, Parser)]
@@ -20,65 +27,6 @@ pub struct Cli {
 
     #[command(flatten)]
     pub config: Config,
-}
-
-/// Without a command it consumes until it is stopped.
-#[derive(Debug, Clone, Subcommand)]
-pub enum Command {
-    /// Bring the database's tables up to date, and end.
-    Migrate(DatabaseSettings),
-    /// Recompute every sum from the orders, in one snapshot, while the system runs. Prints the totals and exits 0, or
-    /// prints every difference and exits 1.
-    Verify(DatabaseSettings),
-    /// Show where each partition stands, or set that by hand.
-    Offsets(OffsetsArgs),
-}
-
-#[derive(Debug, Clone, Args)]
-pub struct OffsetsArgs {
-    #[command(subcommand)]
-    pub command: OffsetsCommand,
-}
-
-#[derive(Debug, Clone, Subcommand)]
-pub enum OffsetsCommand {
-    /// Print every partition's position and lag.
-    Show(PositionSettings),
-    /// Set a partition's position: behind records that are to be skipped, or before those to be read again (orders that
-    /// are known count once). Recorded in offset_changes.
-    Set(SetOffset),
-}
-
-#[derive(Debug, Clone, Args)]
-pub struct SetOffset {
-    #[arg(long)]
-    pub partition: i32,
-
-    /// The next offset to apply; 0 is the beginning, whatever the broker still holds.
-    #[arg(long, value_parser = clap::value_parser!(i64).range(0..))]
-    pub to: i64,
-
-    /// Also while the group consumes: the owner is fenced, and goes on from there.
-    #[arg(long)]
-    pub force: bool,
-
-    #[command(flatten)]
-    pub position: PositionSettings,
-}
-
-/// Whose positions are meant.
-#[derive(Debug, Clone, Args)]
-pub struct PositionSettings {
-    #[command(flatten)]
-    pub database: DatabaseSettings,
-
-    /// The topic.
-    #[arg(long, env = "KAFKA_TOPIC", default_value = "orders")]
-    pub kafka_topic: String,
-
-    /// The consumer group.
-    #[arg(long, env = "GROUP_ID", default_value = "tally")]
-    pub group_id: String,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -103,11 +51,22 @@ pub struct Config {
     pub server: ServerConfig,
 }
 
+/// How to reach Kafka.
 #[derive(Debug, Clone, Args)]
-pub struct KafkaArgs {
+pub struct BrokerSettings {
     /// Brokers to start from: host:port, comma-separated.
     #[arg(long, env = "KAFKA_BROKERS", default_value = "127.0.0.1:19092")]
     pub kafka_brokers: String,
+
+    /// Further librdkafka properties, k=v,k=v; those a guarantee rests on are refused.
+    #[arg(long, env = "KAFKA_CONFIG", default_value = "", hide_env_values = true)]
+    pub kafka_config: KafkaProperties,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct KafkaArgs {
+    #[command(flatten)]
+    pub brokers: BrokerSettings,
 
     /// The topic that orders are read from.
     #[arg(long, env = "KAFKA_TOPIC", default_value = "orders")]
@@ -116,10 +75,6 @@ pub struct KafkaArgs {
     /// How many partitions the topic gets if it has to be made.
     #[arg(long, env = "KAFKA_PARTITIONS", default_value_t = 6, value_parser = clap::value_parser!(i32).range(1..=1000))]
     pub kafka_partitions: i32,
-
-    /// Further librdkafka properties, k=v,k=v; those a guarantee rests on are refused.
-    #[arg(long, env = "KAFKA_CONFIG", default_value = "", hide_env_values = true)]
-    pub kafka_config: KafkaProperties,
 
     /// The consumer group, and the name under which positions are kept in the database.
     #[arg(long, env = "GROUP_ID", default_value = "tally")]
@@ -204,10 +159,10 @@ impl Config {
         let kafka = &self.kafka;
         let buffer_bytes = usize::try_from(self.pipeline.buffer_bytes).unwrap_or(usize::MAX);
         KafkaSettings {
-            brokers: kafka.kafka_brokers.clone(),
+            brokers: kafka.brokers.kafka_brokers.clone(),
             topic: kafka.kafka_topic.clone(),
             partitions: kafka.kafka_partitions,
-            properties: kafka.kafka_config.clone(),
+            properties: kafka.brokers.kafka_config.clone(),
             group_id: kafka.group_id.clone(),
             instance_id: kafka.instance_id.clone(),
             client_id: kafka

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use common::ids::{Offset, OrderId};
+use clap::ValueEnum;
+use common::ids::{Offset, OrderId, Partition};
 use common::time::Timestamp;
 
 use crate::source::{Header, Record};
@@ -11,7 +12,7 @@ use crate::source::{Header, Record};
 const MAX_DETAIL_BYTES: usize = 2_000;
 
 /// Why a record was set aside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, ValueEnum)]
 pub enum Reason {
     /// Its value is no JSON.
     Undecodable,
@@ -48,6 +49,53 @@ impl Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// The header of a record that was published again: its [`Origin`].
+pub const REPLAYED_FROM_HEADER: &str = "tally_replayed_from";
+
+/// Where and when a record was first in the topic: `topic/partition/offset/timestamp`. What was first read there keeps the
+/// identity and the time it had there, however often it is replayed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    pub topic: String,
+    pub partition: Partition,
+    pub offset: Offset,
+    pub timestamp: Option<Timestamp>,
+}
+
+impl Origin {
+    /// Any program may write that header, so anything may stand there.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('/');
+        let origin = Self {
+            topic: parts.next()?.to_owned(),
+            partition: Partition(parts.next()?.parse().ok()?),
+            offset: Offset(parts.next()?.parse().ok()?),
+            timestamp: match parts.next()? {
+                "-" => None,
+                timestamp => Some(Timestamp::parse(timestamp).ok()?),
+            },
+        };
+        parts.next().is_none().then_some(origin)
+    }
+
+    /// Without the time.
+    #[must_use]
+    pub fn position(&self) -> String {
+        format!("{}/{}/{}", self.topic, self.partition, self.offset)
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/", self.position())?;
+        match self.timestamp {
+            Some(timestamp) => write!(f, "{timestamp}"),
+            None => f.write_str("-"),
+        }
     }
 }
 
@@ -111,6 +159,34 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_origin_reads_back_as_it_was_written() {
+        let origin = Origin {
+            topic: "orders.v-1".into(),
+            partition: Partition(3),
+            offset: Offset(17),
+            timestamp: Timestamp::from_millis(1_767_225_600_123),
+        };
+        let text = origin.to_string();
+        assert_eq!(text, "orders.v-1/3/17/2026-01-01T00:00:00.123Z");
+        assert_eq!(Origin::parse(&text), Some(origin.clone()));
+        let undated = Origin {
+            timestamp: None,
+            ..origin
+        };
+        assert_eq!(Origin::parse(&undated.to_string()), Some(undated));
+        for other in [
+            "",
+            "orders",
+            "orders/3/17",
+            "orders/x/1/-",
+            "orders/3/17/-/",
+            "orders/3/17/now",
+        ] {
+            assert_eq!(Origin::parse(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn a_detail_is_printable_ascii_of_bounded_length() {

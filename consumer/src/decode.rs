@@ -9,7 +9,7 @@ use common::order::{CompleteOrder, ContentHash, Defaults, Order, Rejection};
 use common::time::Timestamp;
 use uuid::Uuid;
 
-use crate::dead_letters::{DeadLetter, Reason};
+use crate::dead_letters::{DeadLetter, Origin, REPLAYED_FROM_HEADER, Reason};
 use crate::source::Record;
 
 /// What every record of the topic is completed with.
@@ -92,11 +92,12 @@ impl Decoder {
         let order_id = order
             .order_id
             .clone()
-            .unwrap_or_else(|| self.foreign_id(record, value));
+            .unwrap_or_else(|| foreign_id(&self.origin(record), value));
         let sent_at = || {
+            let first_read = self.origin(record).timestamp.unwrap_or(received_at);
             let sent_at =
-                event::received_at(record.header(event::TIME_HEADER).as_deref(), received_at);
-            // Any program may have written that header.
+                event::received_at(record.header(event::TIME_HEADER).as_deref(), first_read);
+            // Any program may have written those headers.
             if sent_at > latest {
                 received_at
             } else {
@@ -116,23 +117,34 @@ impl Decoder {
         }
     }
 
-    /// The id of an order that another program published without one: the same at every reading of the same record, and
-    /// another one for the same bytes elsewhere.
-    fn foreign_id(&self, record: &Record<'_>, value: &[u8]) -> OrderId {
-        let timestamp = record.timestamp().map_or(-1, Timestamp::as_micros);
-        let mut name = Vec::with_capacity(self.topic.len() + value.len() + 64);
-        name.extend_from_slice(self.topic.as_bytes());
-        name.extend_from_slice(
-            format!(
-                "\n{}\n{}\n{timestamp}\n",
-                record.partition(),
-                record.offset()
-            )
-            .as_bytes(),
-        );
-        name.extend_from_slice(value);
-        OrderId::from_uuid(Uuid::new_v5(&FOREIGN_RECORDS, &name))
+    /// Where the record was first read: elsewhere, if it was replayed.
+    fn origin(&self, record: &Record<'_>) -> Origin {
+        let replayed_from = record.header(REPLAYED_FROM_HEADER);
+        replayed_from
+            .and_then(|header| Origin::parse(std::str::from_utf8(&header).ok()?))
+            .unwrap_or_else(|| Origin {
+                topic: self.topic.clone(),
+                partition: record.partition(),
+                offset: record.offset(),
+                timestamp: record.timestamp(),
+            })
     }
+}
+
+/// The id of an order that another program published without one: the same at every reading of the same record, replayed or
+/// not, and another one for the same bytes elsewhere.
+fn foreign_id(origin: &Origin, value: &[u8]) -> OrderId {
+    let Origin {
+        topic,
+        partition,
+        offset,
+        timestamp,
+    } = origin;
+    let timestamp = timestamp.map_or(-1, Timestamp::as_micros);
+    let mut name = Vec::with_capacity(topic.len() + value.len() + 64);
+    name.extend_from_slice(format!("{topic}\n{partition}\n{offset}\n{timestamp}\n").as_bytes());
+    name.extend_from_slice(value);
+    OrderId::from_uuid(Uuid::new_v5(&FOREIGN_RECORDS, &name))
 }
 
 /// The UUIDv5 namespace of records that came without an id.

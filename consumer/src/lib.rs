@@ -20,6 +20,7 @@ pub mod commands;
 pub mod config;
 pub mod dead_letters;
 pub mod decode;
+pub mod feed;
 pub mod housekeeping;
 pub mod lane;
 pub mod observe;

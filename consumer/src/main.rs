@@ -17,7 +17,8 @@ async fn main() -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Migrate(database)) => commands::migrate(&database).await,
-        Some(Command::Verify(database)) => commands::verify(&database).await,
+        Some(Command::Verify(verify)) => commands::verify(&verify).await,
         Some(Command::Offsets(offsets)) => commands::offsets(offsets.command).await,
+        Some(Command::DeadLetters(command)) => commands::dead_letters(command).await,
     }
 }

@@ -17,17 +17,21 @@ const REBALANCES: &str = "consumer_rebalances_total";
 const STOPPED: &str = "consumer_stopped_partitions";
 const LAG: &str = "consumer_lag_records";
 const BUFFERED: &str = "consumer_buffered_bytes";
-const FETCHED: &str = "consumer_fetched_bytes";
+const BUFFER_LIMIT: &str = "consumer_buffer_limit_bytes";
+const FETCHED: &str = "consumer_fetched_bytes_total";
 const LAST_COMMIT: &str = "consumer_last_commit_timestamp_seconds";
 
-/// Called once, after metrics were set up.
-pub fn describe() {
+/// What `consumer_rebalances_total` counts apart.
+const REBALANCE_KINDS: [&str; 3] = ["assigned", "revoked", "lost"];
+
+/// Called once, after metrics were set up, with the bytes that may be fetched ahead over all partitions.
+pub fn describe(buffer_bytes: u32) {
     describe_counter!(
         OUTCOMES,
         "Records by what they became: new, duplicate, or a dead letter's reason"
     );
     describe_histogram!(BATCH_SIZE, "Records a batch held");
-    describe_histogram!(BATCH_DURATION, "From taking a batch to its commit");
+    describe_histogram!(BATCH_DURATION, "Seconds from taking a batch to its commit");
     describe_counter!(
         RETRIES,
         "Attempts to apply a batch that failed and were made again, by cause"
@@ -42,12 +46,28 @@ pub fn describe() {
     );
     describe_gauge!(STOPPED, "Assigned partitions that wait for an operator");
     describe_gauge!(LAG, "Records in a partition that are not yet applied");
-    describe_gauge!(BUFFERED, "Bytes fetched and not yet taken");
     describe_gauge!(
+        BUFFERED,
+        "Bytes of a partition that are fetched and not yet taken"
+    );
+    describe_gauge!(
+        BUFFER_LIMIT,
+        "Bytes that may be fetched ahead over all partitions"
+    );
+    describe_counter!(
         FETCHED,
         "Bytes received for a partition since the process began"
     );
-    describe_gauge!(LAST_COMMIT, "When a partition's last transaction committed");
+    describe_gauge!(
+        LAST_COMMIT,
+        "When a partition's last batch was committed, in seconds since 1970"
+    );
+    gauge!(BUFFER_LIMIT).set(buffer_bytes);
+    // There from the start: a rate over a counter that appears with its first event misses that event.
+    counter!(FENCED).increment(0);
+    for kind in REBALANCE_KINDS {
+        counter!(REBALANCES, "kind" => kind).increment(0);
+    }
 }
 
 fn label(partition: Partition) -> String {
@@ -105,7 +125,7 @@ pub(crate) fn partition(partition: Partition, lag: i64, stats: &PartitionStats) 
     };
     set(LAG, u64::try_from(lag).unwrap_or(0));
     set(BUFFERED, stats.buffered_bytes);
-    set(FETCHED, stats.fetched_bytes);
+    counter!(FETCHED, "partition" => label(partition)).absolute(stats.fetched_bytes);
 }
 
 /// A partition that is no longer this member's has no lag here.

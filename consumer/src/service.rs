@@ -43,7 +43,7 @@ pub async fn run(
     metrics: PrometheusHandle,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    observe::describe();
+    observe::describe(config.pipeline.buffer_bytes);
     let (report, reports) = watch::channel(Report::default());
     // Probes and scrapes are few.
     let http = ServerConfig {

@@ -20,7 +20,8 @@ const SAVE: &str = "
     CREATE TABLE saved.dead_letters AS TABLE dead_letters;";
 
 const RESTORE: &str = "
-    TRUNCATE orders, order_items, payments, user_stats, sales_hourly, consumer_offsets, dead_letters, lab.violations;
+    TRUNCATE orders, order_items, payments, user_stats, sales_hourly, consumer_offsets, dead_letters,
+             dead_letter_discards, lab.violations;
     INSERT INTO orders TABLE saved.orders;
     INSERT INTO order_items TABLE saved.order_items;
     INSERT INTO user_stats TABLE saved.user_stats;
@@ -253,6 +254,25 @@ async fn a_dead_letter_that_is_missing_or_altered_or_unexpected_is_found() -> an
             "beyond the position",
         )
         .await
+}
+
+#[tokio::test]
+async fn a_dead_letter_that_was_deleted_is_found_unless_that_is_recorded() -> anyhow::Result<()> {
+    let stage = Stage::set().await?;
+    let delete = "DELETE FROM dead_letters;";
+    stage.finds(delete, "the topic's records make 4").await?;
+    let discard = |offset: i64| {
+        format!(
+            "{delete} INSERT INTO dead_letter_discards (group_id, topic, partition, offsets, selection)
+                      VALUES ('{GROUP}', '{}', 0, '{{{offset}}}', 'all')",
+            stage.topic.name()
+        )
+    };
+    stage.finds(&discard(4), "discarded dead letter").await?;
+    stage.run(&discard(3)).await?;
+    let expected = Expected::acknowledged(stage.orders.clone());
+    assert_eq!(stage.violations(&expected).await?, Vec::<String>::new());
+    Ok(())
 }
 
 #[tokio::test]

@@ -7,14 +7,21 @@ use common::ids::{NextOffset, Partition};
 use common::pg::{DatabaseSettings, PoolSettings};
 use deadpool_postgres::Pool;
 
-use crate::config::OffsetsCommand;
-use crate::verify::{Findings, verify as recompute};
+use crate::config::{OffsetsCommand, VerifyArgs};
+use crate::feed::Source;
+use crate::verify::{self, Findings};
 
+mod dead_letters;
 mod offsets;
+mod visible;
 
-/// One look needs one connection.
-const CONNECTIONS: usize = 1;
+pub use dead_letters::run as dead_letters;
+
+/// One to read with, and one to write with meanwhile.
+const CONNECTIONS: usize = 2;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Whoever holds a lock for longer is stuck, and is not waited for.
+const SESSION_SETUP: &str = "SET lock_timeout = '30s'";
 
 /// Brings the tables up to date.
 ///
@@ -30,16 +37,22 @@ pub async fn migrate(database: &DatabaseSettings) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints the totals, or every sum that is not what the orders say (exit code 1).
+/// Prints the totals, or every sum that is not what the orders say (exit code 1); with `--repair` what it made right, and
+/// then what is left.
 ///
 /// # Errors
-/// The database cannot be reached.
-pub async fn verify(database: &DatabaseSettings) -> anyhow::Result<ExitCode> {
-    let pool = pool(database)?;
+/// The database cannot be reached, or a repair met somebody else's.
+pub async fn verify(arguments: &VerifyArgs) -> anyhow::Result<ExitCode> {
+    let pool = pool(&arguments.database)?;
+    let findings = if arguments.repair {
+        verify::repair(&pool, |difference| println!("repaired: {difference}")).await?
+    } else {
+        verify::verify(&pool).await?
+    };
     let Findings {
         totals,
         differences,
-    } = recompute(&pool).await?;
+    } = findings;
     for difference in &differences {
         println!("{difference}");
     }
@@ -47,7 +60,10 @@ pub async fn verify(database: &DatabaseSettings) -> anyhow::Result<ExitCode> {
         for total in totals {
             println!(
                 "{}: {} orders of {} users, {}",
-                total.currency, total.order_count, total.user_count, total.amount
+                total.currency.escape_debug(),
+                total.order_count,
+                total.user_count,
+                total.amount
             );
         }
         println!("every sum is what the orders say");
@@ -70,17 +86,12 @@ pub async fn offsets(command: OffsetsCommand) -> anyhow::Result<ExitCode> {
         }
         OffsetsCommand::Set(set) => {
             let pool = pool(&set.position.database)?;
-            let (partition, to) = (Partition(set.partition), NextOffset(set.to));
-            let position = &set.position;
-            offsets::set(
-                &pool,
-                &position.group_id,
-                &position.kafka_topic,
-                partition,
-                to,
-                set.force,
-            )
-            .await?;
+            let source = Source {
+                group_id: set.position.group_id,
+                topic: set.position.kafka_topic,
+                partition: Partition(set.partition),
+            };
+            offsets::set(&pool, &source, NextOffset(set.to), set.force).await?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -91,7 +102,7 @@ fn pool(database: &DatabaseSettings) -> anyhow::Result<Pool> {
         application_name: "tally-operator".to_owned(),
         max_connections: CONNECTIONS,
         acquire_timeout: ACQUIRE_TIMEOUT,
-        session_setup: String::new(),
+        session_setup: SESSION_SETUP.to_owned(),
     };
     Ok(common::pg::pool(database.config()?, &settings)?)
 }

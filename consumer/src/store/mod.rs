@@ -32,6 +32,7 @@ use error::Part;
 pub use error::StoreError;
 use rows::NumberedOrder;
 pub use slice::Slice;
+pub(crate) use sums::{add_to_hours, add_to_users};
 
 /// The database, as one consumer group sees one topic.
 #[derive(Debug, Clone)]

@@ -8,7 +8,7 @@ use super::error::{Part, StoreError};
 use crate::tally::Tally;
 
 /// Each user's row is written once a batch, in the order of the keys.
-pub(super) async fn add_to_users(
+pub(crate) async fn add_to_users(
     tx: &Transaction<'_>,
     tally: &Tally<'_>,
 ) -> Result<(), StoreError> {
@@ -45,7 +45,7 @@ pub(super) async fn add_to_users(
     Ok(())
 }
 
-pub(super) async fn add_to_hours(
+pub(crate) async fn add_to_hours(
     tx: &Transaction<'_>,
     partition: Partition,
     tally: &Tally<'_>,

@@ -2,10 +2,13 @@
 //! must hold when something breaks. Each failure test stages one failure and looks at the tables afterwards.
 
 mod applying;
+mod commands;
 mod contention;
 mod crashes;
+mod dead_letters;
 mod ownership;
 mod positions;
 mod protocols;
 mod refusals;
+mod repair;
 mod support;

@@ -1,5 +1,5 @@
-//! The topic against the tables (I3, I4): every record below a position is an order or a dead letter, and no position lies
-//! beyond what it follows.
+//! The topic against the tables (I3, I4): every record below a position is an order, a dead letter or one that an operator
+//! has discarded, and no position lies beyond what it follows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,6 +10,9 @@ use super::{Scene, texts};
 use crate::StoredRecord;
 
 const ORDER_ID_SPELLINGS: [&str; 4] = ["order_id", "order_uid", "event_id", "id"];
+
+/// On a record that an operator had published again: where it was first read.
+const REPLAYED_FROM: &str = "tally_replayed_from";
 
 type Position = (i32, i64);
 
@@ -28,7 +31,17 @@ pub(super) async fn contradictions(
     .into_iter()
     .collect();
     let records = scene.topic.records().await?;
-    violations.extend(unaccounted(&records, &next_offsets, &dead, &stored));
+    let set_aside: BTreeSet<Position> = dead
+        .keys()
+        .copied()
+        .chain(discarded(scene, client).await?)
+        .collect();
+    let applied: Vec<&StoredRecord> = records
+        .iter()
+        .filter(|record| record.offset < next_offsets.get(&record.partition).copied().unwrap_or(0))
+        .filter(|record| !set_aside.contains(&(record.partition, record.offset)))
+        .collect();
+    violations.extend(unaccounted(scene, &applied, &stored));
     violations.extend(altered(&records, &dead));
     Ok(violations)
 }
@@ -93,21 +106,29 @@ async fn dead_letters(
         .collect())
 }
 
+/// Dead letters that an operator has deleted, which is recorded.
+async fn discarded(scene: &Scene<'_>, client: &Client) -> anyhow::Result<Vec<Position>> {
+    let rows = client
+        .query(
+            "SELECT partition, unnest(offsets) FROM dead_letter_discards WHERE group_id = $1 AND topic = $2",
+            &[&scene.group, &scene.topic.name()],
+        )
+        .await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
 fn unaccounted(
-    records: &[StoredRecord],
-    next_offsets: &BTreeMap<i32, i64>,
-    dead: &BTreeMap<Position, Dead>,
+    scene: &Scene<'_>,
+    applied: &[&StoredRecord],
     stored: &BTreeSet<String>,
 ) -> Vec<String> {
     let mut violations = Vec::new();
-    let (mut named, mut nameless) = (BTreeSet::new(), 0);
-    for record in records {
-        let applied = record.offset < next_offsets.get(&record.partition).copied().unwrap_or(0);
-        if !applied || dead.contains_key(&(record.partition, record.offset)) {
-            continue;
-        }
+    let (mut named, mut nameless) = (BTreeSet::new(), BTreeSet::new());
+    for record in applied {
         match order_id(record) {
-            None => nameless += 1,
+            None => {
+                nameless.insert(origin(scene, record));
+            }
             Some(id) if stored.contains(&id) => {
                 named.insert(id);
             }
@@ -118,7 +139,7 @@ fn unaccounted(
         }
     }
     // A record without an id is given one that nobody else has: as many more orders are stored.
-    let expected = named.len() + nameless;
+    let expected = named.len() + nameless.len();
     if stored.len() != expected {
         violations.push(format!(
             "{} orders are stored, the topic's records make {expected}",
@@ -126,6 +147,27 @@ fn unaccounted(
         ));
     }
     violations
+}
+
+/// Topic, partition and offset; those that it was replayed from, if it was: replayed twice, it counts once.
+fn origin(scene: &Scene<'_>, record: &StoredRecord) -> String {
+    let replayed_from = record
+        .headers
+        .iter()
+        .find(|(name, _)| name == REPLAYED_FROM)
+        .and_then(|(_, value)| String::from_utf8(value.clone()?).ok());
+    match replayed_from
+        .as_deref()
+        .and_then(|from| from.rsplit_once('/'))
+    {
+        Some((position, _time)) => position.to_owned(),
+        None => format!(
+            "{}/{}/{}",
+            scene.topic.name(),
+            record.partition,
+            record.offset
+        ),
+    }
 }
 
 fn altered(records: &[StoredRecord], dead: &BTreeMap<Position, Dead>) -> Vec<String> {

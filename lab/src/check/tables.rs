@@ -5,7 +5,7 @@ use tokio_postgres::Client;
 use super::texts;
 
 /// Each selects one line of text a violation.
-const CHECKS: [&str; 10] = [
+const CHECKS: [&str; 11] = [
     // I2: users
     "WITH every_order AS (
          SELECT user_id, currency, amount, created_at FROM orders
@@ -68,6 +68,11 @@ const CHECKS: [&str; 10] = [
       WHERE o.next_offset IS NULL OR d.offset >= o.next_offset",
     "SELECT format('dead letter %s/%s/%s is recorded %s times', topic, partition, \"offset\", count(*))
        FROM dead_letters GROUP BY group_id, topic, partition, \"offset\" HAVING count(*) > 1",
+    "SELECT format('the discarded dead letter %s/%s/%s lies beyond the position %s', d.topic, d.partition, discarded,
+                   o.next_offset)
+       FROM dead_letter_discards d CROSS JOIN unnest(offsets) AS discarded
+       LEFT JOIN consumer_offsets o USING (group_id, topic, partition)
+      WHERE o.next_offset IS NULL OR discarded >= o.next_offset",
     // I6: a moment between two statements is none
     "SELECT format('session %s of %s is idle in transaction for %s', pid, application_name, clock_timestamp() - state_change)
        FROM pg_stat_activity

@@ -6,6 +6,7 @@ use std::time::Duration;
 mod crashes;
 mod dashboard;
 mod dataset;
+mod operator;
 mod page;
 mod poison;
 mod secured;

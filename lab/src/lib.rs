@@ -12,6 +12,7 @@ mod database;
 mod http;
 pub mod ledger;
 mod load;
+pub mod openapi;
 pub mod orders;
 mod patience;
 mod place;

@@ -9,7 +9,9 @@
 mod app;
 mod writer;
 
+mod access;
 mod compatible;
+mod description;
 mod faults;
 mod feed;
 mod gaps;

@@ -8,6 +8,15 @@ readonly NO_PROGRESS_SECONDS=60
 # The loader's JSON summary while a load goes on.
 SUMMARY=''
 
+# Asks one of our own services; with API keys that needs one that may read. A file, for a command line can be read by all.
+ask() { # CURL_ARGUMENT…
+  if [[ -n ${API_KEY:-} ]]; then
+    curl -fsS --noproxy '*' --header @<(printf 'x-api-key: %s\n' "$API_KEY") "$@"
+  else
+    curl -fsS --noproxy '*' "$@"
+  fi
+}
+
 # JSON of our own services, on one line and without blanks, for the patterns below.
 flat_json() { tr -d ' \n\r\t'; }
 
@@ -19,7 +28,7 @@ loaded_positions() { # SUMMARY_FILE
 # "0:124" a line, from "positions":{"orders/0":{"next_offset":124,…},…}
 visible_positions() { # QUERY_URL
   local topic=${KAFKA_TOPIC:-orders}
-  curl -fsS --noproxy '*' --max-time 5 "$1/health" 2>/dev/null | flat_json |
+  ask --max-time 5 "$1/health" 2>/dev/null | flat_json |
     grep -o "\"${topic//./\\.}/[0-9]*\":{[^}]*}" |
     sed -n 's|^"[^"]*/\([0-9]*\)":.*"next_offset":\([0-9]*\).*|\1:\2|p'
 }
@@ -97,6 +106,6 @@ load() { # NAME QUERY_URL COMMAND…
 
 show_answer() { # URL
   say "$1"
-  curl -fsS --noproxy '*' --max-time 10 "$1" || warn "no answer"
+  ask --max-time 10 "$1" || warn "no answer"
   printf '\n'
 }

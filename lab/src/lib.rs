@@ -15,6 +15,7 @@ mod http;
 pub mod ledger;
 mod load;
 mod metrics;
+pub mod openapi;
 pub mod orders;
 mod pace;
 mod patience;

@@ -1,7 +1,7 @@
 //! Before any handler: who calls, whether he may, and whether he comes too fast. What is refused here costs no body.
 //!
 //! With keys, everything needs one, unknown paths too, but for what shows nothing of anybody's orders: the two health probes,
-//! which supervisors ask without any, and what a service names ([`Server::open_to_all`]), its page's
+//! which supervisors ask without any, the API's description, and what a service names ([`Server::open_to_all`]), its page's
 //! own files. `/metrics` and the report of `/health` do show how business goes: they need a key that may read, which
 //! Prometheus can send.
 //!
@@ -22,6 +22,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, web};
 
 use super::cors::{Origin, Origins};
+use super::docs::DOCS_PATHS;
 use super::health::{LIVE, READY, REPORT};
 use super::keys::{Key, Keys, KeysError, Need, Presented};
 use super::metrics::METRICS;
@@ -83,7 +84,7 @@ impl Gate {
                 .rate_limit
                 .map(|rate| Limiter::new(rate, config.rate_limit_burst)),
             origins: Origins::new(&config.cors_origins),
-            open: Vec::new(),
+            open: DOCS_PATHS.to_vec(),
         })
     }
 

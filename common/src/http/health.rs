@@ -1,10 +1,13 @@
 //! `/health/live`, `/health/ready` and `/health`: for supervisors, load balancers and people.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use actix_web::{HttpResponse, Responder, web};
 use serde_json::{Map, Value};
+use utoipa::openapi::{RefOr, Response};
 
+use super::docs::problems;
 use super::problem::HttpError;
 use super::server::readable;
 
@@ -13,6 +16,27 @@ pub(super) const READY: &str = "/health/ready";
 pub(super) const REPORT: &str = "/health";
 /// When to ask again whether a service has become ready.
 const READY_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// In a word, and whatever else a report says.
+#[derive(utoipa::ToSchema)]
+pub(super) struct Status {
+    #[schema(value_type = String)]
+    #[expect(dead_code, reason = "it is a description")]
+    status: &'static str,
+}
+
+struct NotReady;
+
+impl utoipa::IntoResponses for NotReady {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let away = HttpError::Unavailable {
+            detail: "looking for the broker".into(),
+            retry_after: READY_RETRY_AFTER,
+            order_id: None,
+        };
+        problems([("It is not ready", away)])
+    }
+}
 
 /// What a service knows of itself.
 #[derive(Debug, Clone)]
@@ -49,12 +73,14 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 }
 
 /// The process answers: a supervisor should not restart it.
-async fn live() -> impl Responder {
+#[utoipa::path(get, path = LIVE, tag = "operation", security(()), responses((status = 200, description = "It lives", body = Status, example = json!({"status": "live"}))))]
+pub(super) async fn live() -> impl Responder {
     web::Json(serde_json::json!({"status": "live"}))
 }
 
 /// Requests may be sent here: 200, else 503.
-async fn ready(check: web::Data<dyn HealthCheck>) -> Result<impl Responder, HttpError> {
+#[utoipa::path(get, path = READY, tag = "operation", security(()), responses((status = 200, description = "It is ready", body = Status, example = json!({"status": "ready"})), NotReady))]
+pub(super) async fn ready(check: web::Data<dyn HealthCheck>) -> Result<impl Responder, HttpError> {
     match check.health().readiness {
         Readiness::Ready => Ok(web::Json(serde_json::json!({"status": "ready"}))),
         Readiness::NotReady(reason) => Err(HttpError::Unavailable {
@@ -66,7 +92,8 @@ async fn ready(check: web::Data<dyn HealthCheck>) -> Result<impl Responder, Http
 }
 
 /// The whole report. It is 200 whatever it says: it was asked for a report and gave one.
-async fn report(check: web::Data<dyn HealthCheck>) -> HttpResponse {
+#[utoipa::path(get, path = REPORT, tag = "operation", responses((status = 200, description = "status, reason where it is not ready, and what the service knows of itself", body = Status)))]
+pub(super) async fn report(check: web::Data<dyn HealthCheck>) -> HttpResponse {
     let Health { readiness, details } = check.health();
     let mut report = Map::new();
     match readiness {

@@ -1,7 +1,8 @@
 //! API keys: a file of names, roles and hashes, and which of them a request presents. The keys themselves are nowhere: whoever
 //! reads the file, or this process' memory, cannot use them.
 //!
-//! One key a line, `name:role:sha256hex`; blank lines and lines that begin with `#` are left out. The hash is a plain SHA-256,
+//! One key a line, `name:role:sha256hex`; blank lines and lines that begin with `#` are left out. A name may have several keys, so
+//! that one can be replaced while both are in use and stays the same caller. The hash is a plain SHA-256,
 //! which is enough for keys made at random and would not be for passwords. What is wrong with a line is said with its number
 //! and the rule, never with what it holds: someone may have put the key itself there.
 
@@ -270,8 +271,9 @@ fn parse(text: &str) -> Result<Vec<Key>, BadLine> {
             rule,
         };
         let key = parse_line(line_text).map_err(bad)?;
-        if keys.iter().any(|earlier| earlier.name == key.name) {
-            return Err(bad("has the name of an earlier line"));
+        let is_other = |earlier: &Key| earlier.name == key.name && earlier.role != key.role;
+        if keys.iter().any(is_other) {
+            return Err(bad("has the name of an earlier line and another role"));
         }
         if keys.iter().any(|earlier| earlier.digest == key.digest) {
             return Err(bad("has the hash of an earlier line"));
@@ -386,7 +388,7 @@ mod tests {
             (format!("a:read:{}é", &HASH[..62]), "64 hexadecimal digits"),
             (
                 format!("shop:read:{}", HASH.replace('2', "3")),
-                "name of an earlier",
+                "another role",
             ),
             (format!("b:read:{HASH}"), "hash of an earlier"),
         ] {

@@ -26,7 +26,9 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.service(readable(METRICS, render));
 }
 
-async fn render(metrics: web::Data<Metrics>) -> HttpResponse {
+/// What the service counts and measures, for Prometheus.
+#[utoipa::path(get, path = METRICS, tag = "operation", responses((status = 200, description = "Prometheus' text format", body = String, content_type = "text/plain")))]
+pub(super) async fn render(metrics: web::Data<Metrics>) -> HttpResponse {
     let mut text = metrics.recorded.render();
     write_process_metrics(&mut text, metrics.started_at);
     HttpResponse::Ok()

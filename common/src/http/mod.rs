@@ -4,6 +4,7 @@
 //! It knows no route but `/health…` and `/metrics`; each service brings its own.
 
 mod cors;
+mod docs;
 mod gate;
 #[cfg(test)]
 mod gate_tests;
@@ -18,9 +19,10 @@ mod server;
 mod tests;
 
 pub use cors::Origin;
+pub use docs::{Docs, problems};
 pub use gate::GateConfig;
 pub use health::{Health, HealthCheck, Readiness};
 pub use keys::{KeyName, KeysError};
-pub use problem::{HttpError, PROBLEM_JSON};
+pub use problem::{HttpError, PROBLEM_JSON, Problem};
 pub use rate::Rate;
-pub use server::{BindError, Server, ServerConfig, readable};
+pub use server::{BindError, Server, ServerConfig, readable, shared_routes};

@@ -68,17 +68,21 @@ pub enum HttpError {
     },
 }
 
-/// The document's members, in the order in which they are written.
-#[derive(Serialize)]
-struct Problem<'a> {
+/// RFC 9457. The members are written in this order.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Problem {
+    #[schema(value_type = String)]
     r#type: &'static str,
+    #[schema(value_type = String)]
     title: &'static str,
     status: u16,
     detail: String,
+    /// Everything that is wrong with what was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    errors: Option<&'a [FieldError]>,
+    errors: Option<Vec<FieldError>>,
+    /// The order to send again with this id, or that is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
-    order_id: Option<&'a OrderId>,
+    order_id: Option<OrderId>,
 }
 
 impl HttpError {
@@ -108,6 +112,23 @@ impl HttpError {
             status if status.is_client_error() => Self::BadRequest { detail },
             _ => Self::Internal,
         }
+    }
+
+    fn problem(&self) -> Problem {
+        let status = self.status_code();
+        Problem {
+            r#type: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail: self.to_string(),
+            errors: self.errors().map(<[_]>::to_vec),
+            order_id: self.order_id().cloned(),
+        }
+    }
+
+    /// The document as it is sent.
+    pub(super) fn document(&self) -> serde_json::Value {
+        serde_json::to_value(self.problem()).expect("a problem is JSON")
     }
 
     fn errors(&self) -> Option<&[FieldError]> {
@@ -170,14 +191,7 @@ impl ResponseError for HttpError {
             }
             _ => {}
         }
-        response.json(Problem {
-            r#type: "about:blank",
-            title: status.canonical_reason().unwrap_or("Error"),
-            status: status.as_u16(),
-            detail: self.to_string(),
-            errors: self.errors(),
-            order_id: self.order_id(),
-        })
+        response.json(self.problem())
     }
 }
 

@@ -3,7 +3,8 @@
 //! A request costs one, whatever is in it: it is counted before its body is read, so that one too many costs next to nothing.
 //! A batch therefore costs what a single order does. Its size has limits of its own, and it is the cheaper way to send.
 //!
-//! Without a key the network counts: an IPv4 address, or 64 bits of an IPv6 one, of which a caller has as many as he likes.
+//! Without a key the network counts: an IPv4 address, or 64 bits of an IPv6 one, of which a caller has as many as he likes. It is
+//! the connection's own address: what a header says of another can be made up. Behind a proxy, give keys.
 //! What is remembered is bounded: [`MAX_PAYERS`] at once, and whoever comes beyond them shares one allowance, [`Payer::Crowd`],
 //! until some of them have been quiet for long enough to be forgotten.
 

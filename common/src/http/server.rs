@@ -157,8 +157,7 @@ impl Server {
                 .app_data(health.clone())
                 .app_data(metrics.clone())
                 .app_data(gate_data.clone())
-                .configure(health::routes)
-                .configure(metrics::routes)
+                .configure(shared_routes)
                 .configure(routes.clone())
                 .default_service(web::to(no_such_path))
                 .wrap(from_fn(gate))
@@ -184,6 +183,12 @@ fn workers(config: &ServerConfig) -> usize {
         Some(workers) => usize::from(workers),
         None => std::thread::available_parallelism().map_or(1, usize::from),
     }
+}
+
+/// What every service answers beside its own.
+pub fn shared_routes(config: &mut web::ServiceConfig) {
+    health::routes(config);
+    metrics::routes(config);
 }
 
 /// A resource that answers `GET`, and `HEAD` with the same headers; every other method 405.

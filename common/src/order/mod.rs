@@ -36,21 +36,25 @@ pub const MAX_DEPTH: usize = 64;
 
 /// An order in normalised form: what was sent, under canonical names, with nothing added.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 pub struct Order {
     pub order_id: Option<OrderId>,
     pub user_id: UserId,
     pub created_at: Option<Timestamp>,
     pub currency: Option<Currency>,
     pub amount: Option<Amount>,
+    #[cfg_attr(feature = "http", schema(required = false))]
     pub items: Vec<Item>,
     pub delivery: Option<Delivery>,
     pub payment: Option<Payment>,
     pub track_number: Option<String>,
+    #[cfg_attr(feature = "http", schema(required = false))]
     pub attributes: Attributes,
 }
 
 /// One line of an order. `sku` or `name` is there, and `unit_price` or `total_price`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 pub struct Item {
     pub sku: Option<String>,
     pub name: Option<String>,
@@ -59,11 +63,13 @@ pub struct Item {
     pub unit_price: Option<Amount>,
     /// Absent means quantity × unit price.
     pub total_price: Option<Amount>,
+    #[cfg_attr(feature = "http", schema(required = false))]
     pub attributes: Attributes,
 }
 
 /// Where an order goes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 pub struct Delivery {
     pub name: Option<String>,
     pub phone: Option<String>,
@@ -72,11 +78,13 @@ pub struct Delivery {
     pub address: Option<String>,
     pub region: Option<String>,
     pub email: Option<String>,
+    #[cfg_attr(feature = "http", schema(required = false))]
     pub attributes: Attributes,
 }
 
 /// How an order was paid.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 pub struct Payment {
     pub transaction: Option<String>,
     pub request_id: Option<String>,
@@ -89,5 +97,6 @@ pub struct Payment {
     pub delivery_cost: Option<Amount>,
     pub goods_total: Option<Amount>,
     pub custom_fee: Option<Amount>,
+    #[cfg_attr(feature = "http", schema(required = false))]
     pub attributes: Attributes,
 }

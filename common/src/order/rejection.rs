@@ -13,6 +13,7 @@ const EXCERPT_CHARACTERS: usize = 60;
 
 /// One thing that is wrong with an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 pub struct FieldError {
     /// RFC 6901, in the sender's own spelling; empty for the whole order.
     pub pointer: String,

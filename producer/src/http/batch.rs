@@ -11,18 +11,20 @@ use actix_web::http::header;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use common::http::{HttpError, PROBLEM_JSON};
-use common::order::{FieldError, Rejection};
+use common::order::{FieldError, Order, Rejection};
 use tokio::time::Instant;
 
+use super::BATCH_PATH;
 use super::body::{self, BodyLimits};
 use super::content::{self, Ndjson};
+use super::docs::BatchProblems;
 use super::door::{Door, RETRY_AFTER};
 use super::records::records;
 use super::verdict::{BatchAnswer, Entry, Problem, Reports, Verdict};
 use crate::publisher::{Delivery, PublishError};
 use crate::request::{Arrival, IdempotencyKey, Record, TraceParent, new_order_id};
 
-const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
+pub(super) const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
 /// Errors told of one record. A batch of nothing but errors must not make an answer many times its size.
 const MAX_ERRORS_OF_ONE: usize = 10;
 /// Between attempts to hand over a record while the queue is full.
@@ -30,6 +32,34 @@ const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(5);
 /// Records handed over before other requests on this thread get their turn.
 const RECORDS_PER_TURN: usize = 64;
 
+/// Send up to 10,000 orders, as a JSON array or one a line (NDJSON, 16 MiB). A verdict for each, in the order in which they
+/// were sent; a broken one spoils only itself. Those marked retry are to be sent again with their order_id.
+#[utoipa::path(
+    post,
+    path = BATCH_PATH,
+    operation_id = "send_orders",
+    tag = "orders",
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters: orders without an order_id get the same ones for the same key, by their place in the batch"),
+        ("traceparent" = Option<String>, Header, description = "W3C trace context, carried on in each record")
+    ),
+    request_body(content(
+        (Vec<Order> = "application/json", example = json!([{"order_id": "o-4", "user_id": "u1", "amount": "1.00"}, {"user_id": "u2", "amount": "2.00"}])),
+        (String = "application/x-ndjson", example = json!("{\"order_id\": \"o-5\", \"user_id\": \"u1\", \"amount\": 1}\nrubbish\n"))
+    )),
+    responses(
+        (status = 200, description = "A verdict for each order; Retry-After where any is to be sent again", body = BatchAnswer,
+         example = json!({"accepted": 1, "rejected": 1, "retry": 0, "results": [
+            {"index": 0, "order_id": "o-5", "status": "accepted"},
+            {"index": 1, "order_id": null, "status": "rejected", "errors": [{"pointer": "", "detail": "is not JSON: expected value at line 1 column 1"}]}]})),
+        (status = 503, description = "None was confirmed and some are to be sent again after Retry-After seconds: the same answer, and a problem document; or nothing was taken, then without results",
+         body = common::http::Problem, content_type = "application/problem+json",
+         example = json!({"type": "about:blank", "title": "Service Unavailable", "status": 503,
+            "detail": "no order of the batch was confirmed; send those marked retry again with their order_id",
+            "accepted": 0, "rejected": 0, "retry": 1, "results": [{"index": 0, "order_id": "o-5", "status": "retry"}]})),
+        BatchProblems
+    )
+)]
 pub(super) async fn accept(
     request: HttpRequest,
     payload: Payload,

@@ -36,12 +36,7 @@ pub(super) async fn read(
     let arriving = arrive(payload, announced.unwrap_or(0), limits, reserved);
     match tokio::time::timeout(limits.timeout, arriving).await {
         Ok(body) => body,
-        Err(_) => {
-            let seconds = limits.timeout.as_secs_f32();
-            Err(HttpError::RequestTimeout {
-                detail: format!("the body took longer than {seconds} s to arrive"),
-            })
-        }
+        Err(_) => Err(too_slow(limits.timeout)),
     }
 }
 
@@ -88,7 +83,14 @@ fn announced_length(request: &HttpRequest) -> Option<usize> {
         .ok()
 }
 
-fn too_large(limit: usize) -> HttpError {
+pub(super) fn too_slow(timeout: Duration) -> HttpError {
+    let seconds = timeout.as_secs_f32();
+    HttpError::RequestTimeout {
+        detail: format!("the body took longer than {seconds} s to arrive"),
+    }
+}
+
+pub(super) fn too_large(limit: usize) -> HttpError {
     HttpError::PayloadTooLarge {
         detail: format!("the body may have at most {limit} bytes"),
         order_id: None,

@@ -3,7 +3,7 @@
 use actix_web::HttpRequest;
 use actix_web::http::header;
 use common::http::{HttpError, KeyName};
-use common::order::FieldError;
+use common::order::{FieldError, excerpt};
 
 use crate::request::{IdempotencyKey, TraceParent};
 
@@ -51,11 +51,13 @@ pub(super) fn format(request: &HttpRequest, ndjson: Ndjson) -> Result<Format, Ht
         }
         "application/json" | "text/json" => Ok(Format::Json),
         _ if essence.starts_with("application/") && essence.ends_with("+json") => Ok(Format::Json),
-        _ => Err(unsupported(&format!(
-            "send Content-Type: {} (got {essence})",
-            ndjson.accepted()
-        ))),
+        _ => Err(wrong_type(essence, ndjson)),
     }
+}
+
+pub(super) fn wrong_type(essence: &str, ndjson: Ndjson) -> HttpError {
+    let (accepted, got) = (ndjson.accepted(), excerpt(essence));
+    unsupported(&format!("send Content-Type: {accepted} (got {got})"))
 }
 
 /// Whether a call reads NDJSON too.
@@ -96,23 +98,24 @@ pub(super) fn idempotency_key(request: &HttpRequest) -> Result<Option<Idempotenc
         return Ok(None);
     };
     if keys.next().is_some() {
-        return Err(bad_key("must be sent once"));
+        return Err(bad_key(key.as_bytes(), "must be sent once"));
     }
     // Without API keys nobody can tell callers apart.
     let caller = KeyName::of(request);
     let caller = caller.as_ref().map_or("", KeyName::as_str);
     match IdempotencyKey::parse(caller, key.as_bytes()) {
         Ok(key) => Ok(Some(key)),
-        Err(error) => Err(bad_key(&error.to_string())),
+        Err(error) => Err(bad_key(key.as_bytes(), &error.to_string())),
     }
 }
 
-fn bad_key(rule: &str) -> HttpError {
+pub(super) fn bad_key(key: &[u8], rule: &str) -> HttpError {
+    let got = excerpt(&String::from_utf8_lossy(key));
     HttpError::Unprocessable {
-        detail: format!("the header Idempotency-Key {rule}"),
+        detail: "a header breaks a rule".into(),
         errors: vec![FieldError {
             pointer: "/headers/idempotency-key".into(),
-            detail: rule.into(),
+            detail: format!("{rule} (got {got})"),
         }],
         order_id: None,
     }

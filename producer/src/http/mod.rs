@@ -4,6 +4,7 @@
 mod batch;
 mod body;
 mod content;
+mod docs;
 mod door;
 mod orders;
 mod records;
@@ -19,9 +20,10 @@ const BATCH_PATH: &str = "/orders/batch";
 
 /// The routes, for every worker of a server.
 pub fn routes(door: Door) -> impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static {
-    let door = web::Data::new(door);
+    let (door, docs) = (web::Data::new(door), docs::docs());
     move |config: &mut web::ServiceConfig| {
         config.app_data(door.clone());
+        docs.routes(config);
         for path in ORDER_PATHS {
             config.service(web::resource(path).route(web::post().to(orders::accept)));
         }

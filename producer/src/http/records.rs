@@ -13,9 +13,7 @@ const MAX_BATCH_ORDERS: usize = 10_000;
 /// The records of a body, in the order in which they were sent.
 pub(super) fn records(body: &[u8], format: Format) -> Result<Vec<&[u8]>, HttpError> {
     if body.trim_ascii().is_empty() {
-        return Err(HttpError::BadRequest {
-            detail: "the body is empty".into(),
-        });
+        return Err(empty());
     }
     let begins_like_array = body.trim_ascii_start().starts_with(b"[");
     let records = match format {
@@ -31,6 +29,12 @@ pub(super) fn records(body: &[u8], format: Format) -> Result<Vec<&[u8]>, HttpErr
         });
     }
     Ok(records)
+}
+
+pub(super) fn empty() -> HttpError {
+    HttpError::BadRequest {
+        detail: "the body is empty".into(),
+    }
 }
 
 fn lines(body: &[u8]) -> Vec<&[u8]> {

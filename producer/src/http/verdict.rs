@@ -9,6 +9,7 @@ use serde::ser::SerializeSeq as _;
 use serde::{Serialize, Serializer};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
+use utoipa::ToSchema;
 
 use crate::publisher::{Delivered, Ledger, PublishError, Undelivered};
 
@@ -106,15 +107,33 @@ impl Verdict {
 }
 
 /// The answer to a batch.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct BatchAnswer {
     /// Members of a problem document, where the answer is one.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    #[schema(ignore)]
     pub(super) problem: Option<Problem>,
     pub(super) accepted: usize,
     pub(super) rejected: usize,
     pub(super) retry: usize,
+    /// One for each order, in the order in which they were sent.
+    #[schema(value_type = Vec<OneOfBatch>)]
     pub(super) results: Results,
+}
+
+/// What became of one order of a batch.
+#[derive(Serialize, ToSchema)]
+struct OneOfBatch<'a> {
+    index: usize,
+    /// Null where it is not known.
+    #[schema(value_type = Option<OrderId>)]
+    order_id: Option<&'a OrderId>,
+    /// `accepted`; `rejected`: never send it again as it is; `retry`: send it again with this order_id.
+    #[schema(value_type = String)]
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<FieldError>>)]
+    errors: Option<&'a [FieldError]>,
 }
 
 #[derive(Debug, Serialize)]
@@ -148,14 +167,6 @@ impl BatchAnswer {
 
 impl Serialize for Results {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Result<'a> {
-            index: usize,
-            order_id: Option<&'a OrderId>,
-            status: &'static str,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            errors: Option<&'a [FieldError]>,
-        }
         let mut results = serializer.serialize_seq(Some(self.0.len()))?;
         for (index, Entry { order_id, verdict }) in self.0.iter().enumerate() {
             let (status, errors) = match verdict {
@@ -163,7 +174,7 @@ impl Serialize for Results {
                 Verdict::Rejected(errors) => ("rejected", Some(errors.as_slice())),
                 Verdict::Retry => ("retry", None),
             };
-            results.serialize_element(&Result {
+            results.serialize_element(&OneOfBatch {
                 index,
                 order_id: order_id.as_ref(),
                 status,

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use clap::Parser as _;
 use producer::application::Application;
 use producer::config::Config;
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
 use serde_json::json;
 
 use crate::support::{Answer, App, PATIENCE, record_count, values};
@@ -81,6 +83,19 @@ async fn a_frozen_broker_means_503_in_time_and_a_retry_after_it_counts_once() {
         "{ids:?}"
     );
     assert!(ids.len() <= 3, "one value for each id: {ids:?}");
+
+    // What is in flight when the service is asked to stop gets its honest answer, also where that is late.
+    broker.freeze().unwrap();
+    let last = app.to("/orders").body(order("last")).send();
+    let last = tokio::spawn(last);
+    let in_flight = async || match app.get("/health").await.json["in_flight"].as_u64() {
+        Some(1..) => Ok(()),
+        other => Err(format!("{other:?} in flight")),
+    };
+    lab::eventually(PATIENCE, in_flight).await;
+    app.stop.cancel();
+    assert_eq!(last.await.unwrap().unwrap().status(), 503);
+    app.running.await.unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -181,6 +196,50 @@ async fn a_full_queue_means_503_and_nobody_waits_for_ever() {
     assert!(full >= 30, "{full} of 50 were told that the queue is full");
     broker.thaw().unwrap();
     accepts_within(&app, "after", RECOVERY).await;
+    // A retry of each, whatever became of the first attempt, leaves one value for each id.
+    for (number, order) in orders.iter().enumerate() {
+        let answer = app.post("/orders", order).await;
+        assert_eq!(
+            (answer.status, answer.order_id()),
+            (202, &*format!("o{number}"))
+        );
+    }
+    assert_eq!(values(&topic).await.len(), orders.len() + 1);
+}
+
+/// The limit was read when the topic was found; the broker has the last word.
+#[tokio::test]
+async fn an_order_that_the_broker_finds_too_large_is_413_too() {
+    let topic = lab::topic(1).await;
+    let app = App::ready(topic.brokers(), topic.name(), &[]).await;
+    limit_records(&topic, "20000").await;
+    let items = json!([{"name": "x".repeat(30_000), "unit_price": 1}]);
+    let large = json!({"order_id": "large", "user_id": "u", "items": items}).to_string();
+    let answer = app.post("/orders", &large).await;
+    assert_eq!(
+        (answer.status, answer.order_id()),
+        (413, "large"),
+        "{answer:?}"
+    );
+    let answer = app.post_lines(format!("{large}\n")).await;
+    assert_eq!(answer.json["results"][0]["status"], "rejected");
+    assert_eq!(app.post("/orders", &order("small")).await.status, 202);
+    assert_eq!(record_count(&topic).await, 1);
+}
+
+async fn limit_records(topic: &lab::TestTopic, bytes: &str) {
+    let mut config = ClientConfig::new();
+    let admin: AdminClient<_> = config
+        .set("bootstrap.servers", topic.brokers())
+        .create()
+        .unwrap();
+    let resource = ResourceSpecifier::Topic(topic.name());
+    let change = AlterConfig::new(resource).set("max.message.bytes", bytes);
+    let changed = admin.alter_configs([&change], &AdminOptions::new()).await;
+    changed
+        .unwrap()
+        .into_iter()
+        .for_each(|result| drop(result.unwrap()));
 }
 
 #[tokio::test]

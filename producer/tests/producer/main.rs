@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod access;
+mod api;
 mod batch;
 mod crowd;
 mod faults;

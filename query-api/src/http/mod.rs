@@ -5,6 +5,7 @@
 mod answer;
 mod charts;
 mod compatible;
+mod docs;
 mod events;
 mod orders;
 mod pages;
@@ -135,6 +136,7 @@ fn details(freshness: &Freshness) -> Map<String, Value> {
 
 /// Every route but health and metrics, which all services share.
 pub fn routes(config: &mut web::ServiceConfig, state: &web::Data<State>) {
+    docs::docs().routes(config);
     let api = web::scope("")
         .app_data(state.clone())
         .wrap(from_fn(as_of))

@@ -70,11 +70,11 @@ impl Parameters {
     }
 
     pub(super) fn cursor(&mut self) -> Option<Cursor> {
-        self.parsed("cursor")
+        self.parsed_or_shown("cursor")
     }
 
     pub(super) fn sigma(&mut self) -> Option<Sigma> {
-        self.parsed("sigma")
+        self.parsed_or_shown("sigma")
     }
 
     pub(super) fn limit(&mut self, limit: Limit) -> u16 {
@@ -140,6 +140,14 @@ impl Parameters {
     fn parsed<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<T> {
         self.read(name, |text| {
             text.parse().map_err(|error: T::Err| error.to_string())
+        })
+    }
+
+    /// For rules that do not repeat what broke them.
+    fn parsed_or_shown<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<T> {
+        self.read(name, |text| {
+            text.parse()
+                .map_err(|error: T::Err| format!("{error} (got {})", excerpt(text)))
         })
     }
 

@@ -9,9 +9,11 @@
 mod app;
 mod writer;
 
+mod access;
 mod charts;
 mod compatible;
 mod consistency;
+mod description;
 mod events;
 mod faults;
 mod feed;

@@ -1,0 +1,93 @@
+//! The description at `/openapi.json` held against real answers.
+
+use lab::openapi::{check, contents, examples, operations, resolve};
+use serde_json::{Value, json};
+
+use crate::app::with_orders;
+
+/// A call with the examples of its parameters in their places.
+fn filled(path: &str, operation: &Value) -> String {
+    let mut url = path.to_owned();
+    let mut query = Vec::new();
+    for parameter in operation["parameters"].as_array().into_iter().flatten() {
+        let name = parameter["name"].as_str().unwrap();
+        let Some(example) = parameter["example"].as_str() else {
+            assert_ne!(parameter["required"], true, "{path}: {name} has no example");
+            continue;
+        };
+        match parameter["in"].as_str() {
+            Some("path") => url = url.replace(&format!("{{{name}}}"), example),
+            Some("query") => query.push(format!("{name}={example}")),
+            other => panic!("{path}: {name} in {other:?}"),
+        }
+    }
+    format!("{url}?{}", query.join("&"))
+}
+
+#[tokio::test]
+async fn every_call_with_its_examples_is_answered_as_described() {
+    let order = |id: &str, user_id: &str, amount: u32| {
+        json!({"order_id": id, "user_id": user_id, "currency": "EUR", "created_at": "2026-01-15T10:00:00Z",
+               "items": [{"sku": "A-1", "name": "Kettle", "quantity": 2, "unit_price": amount}]})
+    };
+    let orders = [
+        order("o-1", "u1", 25),
+        order("o-2", "u2", 1),
+        order("o-3", "u3", 1),
+    ];
+    let (_database, _writer, app) = with_orders(&orders).await;
+    let document = app.json("/openapi.json").await;
+    let operations = operations(&document);
+    assert!(operations.len() > 15, "{}", operations.len());
+    for operation in operations {
+        let (_, path) = &operation.call;
+        let url = filled(path, operation.value);
+        let answer = app.get(&url).await;
+        assert_eq!(answer.status, 200, "{url}: {}", answer.text());
+        let response = resolve(&document, &operation.value["responses"]["200"]);
+        for (content_type, content) in contents(response) {
+            assert!(
+                answer.header("content-type").starts_with(content_type),
+                "{url}"
+            );
+            if content_type == "application/json" {
+                let fits = check(&document, &content["schema"], &answer.json().unwrap());
+                fits.unwrap_or_else(|error| panic!("{url}: {error:#}"));
+            }
+        }
+        for (status, response) in operation.value["responses"].as_object().unwrap() {
+            for (content_type, content) in contents(resolve(&document, response)) {
+                for example in examples(content) {
+                    check(&document, &content["schema"], example).unwrap();
+                    if content_type == "application/problem+json" {
+                        assert_eq!(example["status"].to_string(), *status, "{path}");
+                    }
+                }
+            }
+        }
+    }
+    let anomalies = app.json("/users/anomalies?sigma=0.1").await;
+    assert_ne!(anomalies["count"], 0, "or its shape was not looked at");
+}
+
+#[tokio::test]
+async fn what_is_described_of_refusals_is_what_they_say() {
+    let (_database, _writer, app) = with_orders(&[]).await;
+    let document = app.json("/openapi.json").await;
+    for (path, url, status) in [
+        ("/orders/{order_id}", "/orders/unknown", 404),
+        ("/orders", "/orders?limit=0&cursor=x", 422),
+        ("/users/anomalies", "/users/anomalies?sigma=many", 422),
+    ] {
+        let answer = app.get(url).await;
+        assert_eq!(answer.status, status, "{url}");
+        let problem = answer.json().unwrap();
+        let response = &document["paths"][path]["get"]["responses"][status.to_string()];
+        let content = &response["content"]["application/problem+json"];
+        check(&document, &content["schema"], &problem).unwrap();
+        for error in problem["errors"].as_array().into_iter().flatten() {
+            let detail = error["detail"].as_str().unwrap();
+            assert!(detail.contains("(got \""), "{url}: {detail}");
+        }
+    }
+}

@@ -2,5 +2,6 @@
 //! something breaks.
 
 mod applying;
+mod corpus;
 mod faults;
 mod support;

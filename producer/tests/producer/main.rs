@@ -2,8 +2,10 @@
 #![cfg(test)]
 
 mod batch;
+mod corpus;
 mod faults;
 mod loader;
+mod malformed;
 mod orders;
 mod replacement;
 mod support;

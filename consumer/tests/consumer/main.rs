@@ -4,6 +4,7 @@
 mod applying;
 mod commands;
 mod contention;
+mod corpus;
 mod crashes;
 mod dead_letters;
 mod ownership;

@@ -4,9 +4,11 @@
 mod access;
 mod api;
 mod batch;
+mod corpus;
 mod crowd;
 mod faults;
 mod loader;
+mod malformed;
 mod orders;
 mod replacement;
 mod support;

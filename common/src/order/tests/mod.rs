@@ -6,6 +6,7 @@ use crate::time::Timestamp;
 mod arbitrary;
 mod limits;
 mod malformed;
+mod malformed_table;
 mod properties;
 mod shapes;
 mod variations;

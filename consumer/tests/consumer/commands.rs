@@ -29,10 +29,10 @@ impl Ran {
 impl Setup {
     fn program(&self, binary: &str, arguments: &[&str]) -> Program {
         let program = Program::named(binary)
-            .set("DATABASE_URL", self.database.url())
-            .set("KAFKA_BROKERS", self.topic.brokers())
-            .set("KAFKA_TOPIC", self.topic.name())
-            .set("GROUP_ID", self.topic.name());
+            .set("DATABASE_URL", self.group.database.url())
+            .set("KAFKA_BROKERS", self.group.topic.brokers())
+            .set("KAFKA_TOPIC", self.group.topic.name())
+            .set("GROUP_ID", self.name());
         arguments
             .iter()
             .fold(program, |program, argument| program.argument(*argument))
@@ -57,16 +57,17 @@ impl Setup {
     /// Whatever the tables and the topic say of each other holds.
     pub(crate) async fn assert_consistent(&self) {
         let scene = Scene {
-            database: &self.database,
-            topic: &self.topic,
-            group: self.topic.name(),
+            database: &self.group.database,
+            topic: &self.group.topic,
+            group: self.name(),
         };
         scene.assert_consistent().await.expect("the servers answer");
     }
 
     /// Publishes and waits until a consumer has applied it.
     pub(crate) async fn apply(&self, records: &[Record]) {
-        self.topic
+        self.group
+            .topic
             .publish_all(records)
             .await
             .expect("the broker takes the records");
@@ -124,7 +125,7 @@ async fn dead_letters_are_listed_by_what_is_asked_for_and_shown_without_acting_o
         (&["--partition", "1"], &[0]),
         (&["--order-id", "o1"], &[2]),
         (
-            &["--topic", setup.topic.name(), "--partition", "0"],
+            &["--topic", setup.group.topic.name(), "--partition", "0"],
             &[1, 2, 3],
         ),
         (&["--topic", "other"], &[]),

@@ -157,7 +157,12 @@ async fn a_refused_record_lands_when_it_is_replayed_after_its_constraint_was_dro
     assert_eq!(setup.count("SELECT count(*) FROM dead_letters").await, 4);
     member.stop().await;
 
-    let records = setup.topic.records().await.expect("the topic is read");
+    let records = setup
+        .group
+        .topic
+        .records()
+        .await
+        .expect("the topic is read");
     let again: Vec<_> = records
         .iter()
         .filter(|record| record.partition == 2)
@@ -167,7 +172,7 @@ async fn a_refused_record_lands_when_it_is_replayed_after_its_constraint_was_dro
         assert_eq!((&record.key, &record.value), (&refused.key, &refused.value));
         let (replayed_from, others) = record.headers.split_last().expect("headers");
         assert_eq!(others, again[0].headers);
-        let origin = format!("{}/2/0/", setup.topic.name());
+        let origin = format!("{}/2/0/", setup.group.topic.name());
         let value = replayed_from.1.clone().expect("a value");
         assert_eq!(replayed_from.0, "tally_replayed_from");
         assert!(
@@ -220,13 +225,13 @@ async fn what_could_not_be_published_is_not_marked() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_discard_is_explicit_recorded_and_does_not_disturb_the_partitions_owner() {
     let setup = Setup::new(2).await;
-    setup.database.watch_positions().await;
     let elsewhere = Record {
         partition: Some(1),
         ..record("rubbish")
     };
     let member = setup.member(&[]);
     setup
+        .group
         .topic
         .publish_all(&[
             record("rubbish"),

@@ -27,7 +27,7 @@ const SPOIL: &str = "
     INSERT INTO sales_hourly VALUES ('1999-01-01T00:00Z', 'EUR', 0, 1, 1, 1);";
 
 async fn publish(setup: &Setup, orders: impl IntoIterator<Item = Value>) {
-    let partitions = setup.topic.partitions();
+    let partitions = setup.group.topic.partitions();
     let placed = orders.into_iter().zip((0..partitions).cycle());
     setup
         .publish_all(placed.map(|(order, partition)| (partition, order)))
@@ -37,7 +37,6 @@ async fn publish(setup: &Setup, orders: impl IntoIterator<Item = Value>) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repair_counts_what_was_committed_between_its_snapshot_and_its_writing() {
     let setup = Setup::new(2).await;
-    setup.database.watch_positions().await;
     let member = setup.member(&[]);
     publish(
         &setup,
@@ -53,7 +52,7 @@ async fn a_repair_counts_what_was_committed_between_its_snapshot_and_its_writing
     assert_eq!(spoilt.code, Some(1), "{}", spoilt.stdout);
 
     // The repair has its snapshot and waits for the first position, as it would for a batch in flight.
-    let holder = setup.database.client().await;
+    let holder = setup.group.database.client().await;
     holder
         .batch_execute("BEGIN; SELECT FROM consumer_offsets WHERE partition = 0 FOR UPDATE")
         .await
@@ -123,7 +122,6 @@ async fn a_repair_counts_what_was_committed_between_its_snapshot_and_its_writing
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn repairs_in_the_middle_of_a_flood_of_orders_leave_every_sum_right() {
     let setup = Setup::new(3).await;
-    setup.database.watch_positions().await;
     let member = setup.member(&["--batch-records", "20"]);
     for round in 0..4 {
         publish(

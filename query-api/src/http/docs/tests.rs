@@ -10,8 +10,9 @@ use tokio::sync::watch;
 use crate::analytics::Live;
 use crate::cache::Cache;
 use crate::config::Config;
+use crate::events;
 use crate::freshness::Freshness;
-use crate::http::{PAGES, State, routes};
+use crate::http::{self, PAGES, State, routes};
 use crate::repo::Repo;
 use crate::touches::Touches;
 use crate::waiting::Waiting;
@@ -26,13 +27,17 @@ fn state() -> State {
     let config = Config::parse_from(["query-api"]);
     let database = config.database.config().unwrap();
     let (_, freshness) = watch::channel(Freshness::default());
+    let live = Arc::new(Live::default());
+    let (_, events) = events::events(Arc::clone(&live), config.default_currency, 1);
     State {
-        live: Arc::new(Live::default()),
+        live,
         cache: Arc::new(Cache::new(1, Arc::new(Touches::default()))),
         repo: Repo::new(database, 1, config.acquire_timeout).unwrap(),
         waiting: Arc::new(Waiting::new(1)),
         freshness,
         warmth: Warmth::default(),
+        events,
+        anomalies: http::anomalies_gate(),
         default_currency: config.default_currency,
     }
 }

@@ -52,7 +52,7 @@ pub(super) struct Accepted<'a> {
             "order_id": "o-1", "user_id": "u1", "currency": "EUR",
             "items": [{"sku": "A-1", "name": "Kettle", "quantity": 2, "unit_price": "24.95"}]}))),
         ("One item" = (summary = "One item at top level, in another system's spelling", value = json!({
-            "event_id": "o-2", "customer_id": 42, "product_id": "p1", "quantity": 2, "price": 6.25, "timestamp": "2026-01-01T03:00:00+03:00"}))),
+            "event_id": "o-2", "user_id": "42", "product_id": "p1", "quantity": 2, "price": 6.25, "timestamp": "2026-01-01T03:00:00+03:00"}))),
         ("Whole" = (summary = "With everything that has a place, and a field that has none", value = json!({
             "order_id": "o-3", "user_id": "u1", "created_at": "2026-01-01T00:00:00Z", "currency": "USD", "amount": "1817.00",
             "track_number": "TRACK-1", "gift": true,

@@ -20,8 +20,9 @@ pub use dead_letters::run as dead_letters;
 /// One to read with, and one to write with meanwhile.
 const CONNECTIONS: usize = 2;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Whoever holds a lock for longer is stuck, and is not waited for.
-const SESSION_SETUP: &str = "SET lock_timeout = '30s'";
+/// Whoever holds a lock for longer is stuck, and is not waited for; and a command that was suspended holds up no consumer.
+const SESSION_SETUP: &str =
+    "SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = '30s'";
 
 /// Brings the tables up to date.
 ///

@@ -176,7 +176,7 @@ async fn dead_letters_are_listed_by_what_is_asked_for_and_shown_without_acting_o
         "{printed}"
     );
     assert!(
-        printed.contains("the id is taken by an order of user u: 1.00 EUR, 1 items, created at 2026-01-02T03:04:05Z"),
+        printed.contains("id taken by      an order of user u: 1.00 EUR, 1 items, created at 2026-01-02T03:04:05Z"),
         "{printed}"
     );
     let missing = setup.dead_letters(&["show", "999999"]).await;

@@ -115,7 +115,11 @@ async fn a_refused_record_lands_when_it_is_replayed_after_its_constraint_was_dro
     let refused = Record {
         partition: Some(2),
         key: Some(Vec::new()),
-        headers: vec![("a".to_owned(), vec![0, 255]), ("a".to_owned(), Vec::new())],
+        headers: vec![
+            ("a".to_owned(), vec![0, 255]),
+            ("a".to_owned(), Vec::new()),
+            ("tally_replayed_from".to_owned(), b"nowhere".to_vec()),
+        ],
         ..record(nameless.to_string())
     };
     setup
@@ -170,7 +174,7 @@ async fn a_refused_record_lands_when_it_is_replayed_after_its_constraint_was_dro
     assert_eq!(again.len(), 3, "the same partition each time");
     for record in &again[1..] {
         assert_eq!((&record.key, &record.value), (&refused.key, &refused.value));
-        let (replayed_from, others) = record.headers.split_last().expect("headers");
+        let (replayed_from, others) = record.headers.split_first().expect("headers");
         assert_eq!(others, again[0].headers);
         let origin = format!("{}/2/0/", setup.group.topic.name());
         let value = replayed_from.1.clone().expect("a value");

@@ -19,7 +19,7 @@ use super::super::visible::visible;
 use super::Letter;
 use super::selection::Criteria;
 use crate::config::ReplayArgs;
-use crate::dead_letters::REPLAYED_FROM_HEADER;
+use crate::dead_letters::{Origin, REPLAYED_FROM_HEADER};
 use crate::source::{Delivery, Outgoing, PublishError, Publisher};
 
 /// Records under way at once, and bytes of them (more by one record): what this process holds in memory.
@@ -119,12 +119,15 @@ async fn publish(
 fn send(publisher: &Publisher, letter: &Letter) -> Result<Delivery, PublishError> {
     let origin = letter.origin().to_string();
     let mut headers: Vec<_> = letter.headers().collect();
-    // A replay of a replay keeps telling of the first reading: that is what the order's identity hangs on.
-    if !headers
-        .iter()
-        .any(|(name, _)| *name == REPLAYED_FROM_HEADER.as_bytes())
+    let name = REPLAYED_FROM_HEADER.as_bytes();
+    let told = headers.iter().find(|(header, _)| *header == name);
+    // A replay of a replay keeps telling of the first reading: that is what the order's identity hangs on. Before all others,
+    // because the first of a name is what is read.
+    if told
+        .and_then(|(_, value)| Origin::parse(std::str::from_utf8((*value)?).ok()?))
+        .is_none()
     {
-        headers.push((REPLAYED_FROM_HEADER.as_bytes(), Some(origin.as_bytes())));
+        headers.insert(0, (name, Some(origin.as_bytes())));
     }
     publisher.send(&Outgoing {
         topic: &letter.source.topic,

@@ -37,7 +37,7 @@ fn print(out: &mut impl Write, letter: &Letter, taken_by: Option<&str>) -> io::R
     field("reason", &visible(&letter.reason))?;
     field("detail", &visible(&letter.detail))?;
     if let Some(order) = taken_by {
-        field("the id is taken by", order)?;
+        field("id taken by", order)?;
     }
     field("record", &visible(&letter.origin().position()))?;
     field("record timestamp", &dash(letter.record_timestamp))?;

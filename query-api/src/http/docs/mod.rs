@@ -17,9 +17,10 @@ use utoipa::{IntoResponses, OpenApi};
 use super::answer::LoadError;
 use super::parameters::invalid;
 use super::unavailable;
+use crate::events::TooManyListeners;
 use shapes::{
-    Anomalies, CompatibleAnomaly, OrdersPage, Sales, Summary, Top, TopUser, TotalOrders,
-    TotalSpendings, User,
+    ActiveUsers, Anomalies, CompatibleAnomaly, Lag, OrdersPage, Sales, SeriesOfUser, Summary, Top,
+    TopUser, TotalOrders, TotalSpendings, User,
 };
 
 #[derive(OpenApi)]
@@ -35,8 +36,14 @@ use shapes::{
         user_by_query,
         top,
         anomalies,
+        active_users,
+        series_of_user,
         summary,
         sales,
+        sales_chart,
+        top_users_chart,
+        events,
+        lag,
         total_orders,
         total_spendings,
         top_users,
@@ -69,6 +76,10 @@ pub(super) fn docs() -> Docs {
 struct Problems;
 /// The same, where there may be nothing.
 struct ProblemsOfOne;
+/// Where no parameter can be wrong and the database is not asked.
+struct NotLoaded;
+/// Of those who would listen.
+struct NoRoom;
 
 impl IntoResponses for Problems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
@@ -91,6 +102,20 @@ impl IntoResponses for ProblemsOfOne {
         let mut all = problems([("There is none", unknown)]);
         all.extend(Problems::responses());
         all
+    }
+}
+
+impl IntoResponses for NotLoaded {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let error = unavailable("the totals are being loaded");
+        problems([("Not loaded yet", error)])
+    }
+}
+
+impl IntoResponses for NoRoom {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let error = unavailable(&TooManyListeners.to_string());
+        problems([("No more may listen", error)])
     }
 }
 
@@ -145,6 +170,27 @@ fn top() {}
     responses((status = 200, description = "count is of all, also of those beyond the limit", body = Anomalies), Problems))]
 fn anomalies() {}
 
+/// How many users ordered in each period; empty periods are there, with zero.
+#[utoipa::path(get, path = "/users/active", tag = "users",
+    params(
+        ("grain" = Option<String>, Query, description = "hour, day, month or year, else day", example = "month"),
+        ("from" = Option<String>, Query, description = "A date or an RFC 3339 instant, inclusive", example = "2026-01-01"),
+        ("to" = Option<String>, Query, description = "The same, exclusive", example = "2026-03-01"),
+        ("currency" = Option<String>, Query, description = "ISO 4217", example = "EUR")),
+    responses((status = 200, description = "At most 10,000 buckets", body = ActiveUsers), Problems))]
+fn active_users() {}
+
+/// What one user ordered when; else from the first to the last order.
+#[utoipa::path(get, path = "/users/{user_id}/sales", tag = "users",
+    params(
+        ("user_id" = String, Path, example = "u1"),
+        ("grain" = Option<String>, Query, description = "hour, day, month or year, else day", example = "month"),
+        ("from" = Option<String>, Query, description = "A date or an RFC 3339 instant, inclusive", example = "2026-01-01"),
+        ("to" = Option<String>, Query, description = "The same, exclusive", example = "2026-03-01"),
+        ("currency" = Option<String>, Query, description = "ISO 4217; else one that the user has ordered in", example = "EUR")),
+    responses((status = 200, description = "At most 10,000 buckets", body = SeriesOfUser), ProblemsOfOne))]
+fn series_of_user() {}
+
 /// Totals.
 #[utoipa::path(get, path = "/summary", tag = "totals",
     responses((status = 200, description = "Of everything", body = Summary), Problems))]
@@ -159,6 +205,43 @@ fn summary() {}
         ("currency" = Option<String>, Query, description = "ISO 4217", example = "EUR")),
     responses((status = 200, description = "At most 10,000 buckets", body = Sales), Problems))]
 fn sales() {}
+
+/// What /sales says, as a picture for light and dark.
+#[utoipa::path(get, path = "/charts/sales.svg", tag = "totals",
+    params(
+        ("grain" = Option<String>, Query, description = "hour, day, month or year, else day", example = "month"),
+        ("from" = Option<String>, Query, description = "A date or an RFC 3339 instant, inclusive", example = "2026-01-01"),
+        ("to" = Option<String>, Query, description = "The same, exclusive", example = "2026-03-01"),
+        ("currency" = Option<String>, Query, description = "ISO 4217", example = "EUR"),
+        ("size" = Option<String>, Query, description = "wide or narrow, else wide", example = "narrow")),
+    responses((status = 200, description = "The series", body = String, content_type = "image/svg+xml"), Problems))]
+fn sales_chart() {}
+
+/// What /users/top says, as a picture for light and dark.
+#[utoipa::path(get, path = "/charts/top-users.svg", tag = "users",
+    params(
+        ("by" = Option<String>, Query, description = "amount or orders", example = "orders"),
+        ("currency" = Option<String>, Query, description = "ISO 4217", example = "EUR"),
+        ("limit" = Option<u16>, Query, description = "1 to 1000, else 10"),
+        ("size" = Option<String>, Query, description = "wide or narrow, else wide", example = "narrow")),
+    responses((status = 200, description = "The ranking", body = String, content_type = "image/svg+xml"), Problems))]
+fn top_users_chart() {}
+
+/// The summary at once and whenever it has changed, as server-sent events.
+#[utoipa::path(get, path = "/events", tag = "totals",
+    params(("Last-Event-ID" = Option<String>, Header, description = "The id of the last summary received: it is not sent again")),
+    responses(
+        (status = 200, description = "summary: as /summary. freshness, every 2 seconds at least: up to when it is complete, whether the database is reachable or away, and the lag",
+            body = String, content_type = "text/event-stream", example = json!(concat!(
+                "retry: 1000\nid: 0f4b1c\nevent: summary\ndata: {\"order_count\":0,\"user_count\":0,\"dead_letter_count\":0,\"last_order_at\":null,\"currencies\":[]}\n\n",
+                "event: freshness\ndata: {\"as_of\":\"2026-01-01T10:00:00Z\",\"database\":\"reachable\",\"lag\":0,\"lag_read_at\":\"2026-01-01T09:59:59Z\"}\n\n"))),
+        NoRoom))]
+fn events() {}
+
+/// What is in Kafka and not in the tables yet.
+#[utoipa::path(get, path = "/lag", tag = "totals",
+    responses((status = 200, description = "By partition, and their sum", body = Lag), NotLoaded))]
+fn lag() {}
 
 /// For clients of earlier systems.
 #[utoipa::path(get, path = "/total_orders", tag = "compatible",

@@ -102,6 +102,71 @@ struct Bucket {
 }
 
 #[derive(ToSchema)]
+pub(super) struct SeriesOfUser {
+    user_id: UserId,
+    currency: Currency,
+    grain: String,
+    #[schema(required)]
+    from: Option<Timestamp>,
+    #[schema(required)]
+    to: Option<Timestamp>,
+    buckets: Vec<BucketOfUser>,
+}
+
+#[derive(ToSchema)]
+struct BucketOfUser {
+    /// When it begins.
+    bucket: Timestamp,
+    order_count: u64,
+    amount: String,
+}
+
+#[derive(ToSchema)]
+pub(super) struct ActiveUsers {
+    currency: Currency,
+    grain: String,
+    #[schema(required)]
+    from: Option<Timestamp>,
+    #[schema(required)]
+    to: Option<Timestamp>,
+    buckets: Vec<BucketOfUsers>,
+}
+
+#[derive(ToSchema)]
+struct BucketOfUsers {
+    /// When it begins.
+    bucket: Timestamp,
+    user_count: u64,
+}
+
+#[derive(ToSchema)]
+pub(super) struct Lag {
+    /// Records of all partitions whose end is known; null where that is none.
+    #[schema(required)]
+    lag: Option<u64>,
+    /// The earliest of the partitions'.
+    #[schema(required)]
+    read_at: Option<Timestamp>,
+    partitions: Vec<LagOfPartition>,
+}
+
+#[derive(ToSchema)]
+struct LagOfPartition {
+    group_id: String,
+    topic: String,
+    partition: i32,
+    /// Everything before it is applied.
+    next_offset: i64,
+    /// Null, as what follows from it, until a consumer has told where the partition ends.
+    #[schema(required)]
+    end_offset: Option<i64>,
+    #[schema(required)]
+    lag: Option<u64>,
+    #[schema(required)]
+    read_at: Option<Timestamp>,
+}
+
+#[derive(ToSchema)]
 pub(super) struct TotalOrders {
     user_id: UserId,
     total_orders: u64,

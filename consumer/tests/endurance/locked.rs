@@ -67,7 +67,7 @@ async fn a_minute_of_locked_tables_under_full_load_costs_neither_membership_nor_
         .iter()
         .map(|record| length(&record.key) + length(&record.value))
         .sum();
-    let fetched = metrics.sum("consumer_fetched_bytes", &[]) / bytes as f64;
+    let fetched = metrics.sum("consumer_fetched_bytes_total", &[]) / bytes as f64;
     println!("{fetched:.3} bytes were fetched for each of {bytes}");
     ensure!((0.9..=MOST_FETCHED).contains(&fetched), "{fetched}");
     Ok(())

@@ -13,6 +13,9 @@ pub struct Figure {
     pub ratio: f64,
     pub target: f64,
     pub ok: bool,
+    /// What else was seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 impl Figure {
@@ -50,6 +53,15 @@ impl Figure {
             ratio,
             target,
             ok: ratio >= target,
+            detail: None,
+        }
+    }
+
+    #[must_use]
+    pub fn with_detail(self, detail: String) -> Self {
+        Self {
+            detail: Some(detail),
+            ..self
         }
     }
 }
@@ -110,10 +122,12 @@ pub fn line(figure: &Figure) -> String {
         ratio,
         target,
         ok,
+        detail,
     } = figure;
+    let detail = detail.as_deref().unwrap_or_default();
     let verdict = if *ok { "" } else { "  falls short" };
     format!(
-        "{name:<22} {value:>12.1} {baseline:>12.1} {unit:<11} {ratio:>7.2} {target:>7.2}{verdict}"
+        "{name:<22} {value:>12.1} {baseline:>12.1} {unit:<11} {ratio:>7.2} {target:>7.2}  {detail}{verdict}"
     )
 }
 

@@ -28,6 +28,8 @@ pub(super) fn config(settings: &KafkaSettings) -> ClientConfig {
         // Control records are never seen; at the end of the partition the position moves past them.
         .set("enable.partition.eof", "true")
         .set("statistics.interval.ms", "1000")
+        // A small request behind another one would wait for its acknowledgement: 40 ms for a lone order.
+        .set("socket.nagle.disable", "true")
         // The default of one second starves a consumer whose queues are small.
         .set("fetch.queue.backoff.ms", "5")
         // Both bounds hold for each partition, since each has a queue of its own, and fetching goes on below either of them.

@@ -1,5 +1,7 @@
 //! How librdkafka is set up.
 
+use std::ops::RangeInclusive;
+
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
@@ -7,9 +9,10 @@ use crate::config::{GroupProtocol, KafkaSettings};
 
 /// librdkafka's own default for one partition's share of a fetch.
 const MAX_FETCH_BYTES: usize = 1024 * 1024;
-/// Below so many records for each KiB of its buffer a partition is fetched: what a buffer full of small orders holds. Fewer
-/// starve the workers: at 1,000 for a partition a replay of known orders ran at a quarter of its speed.
-const RECORDS_PER_BUFFER_KIB: usize = 1;
+/// Below so many records a partition is fetched: one for each KiB of its buffer, within these bounds. Fewer starve the workers:
+/// at 1,000 a replay of known orders ran at a quarter of its speed. More would take too much memory where keys and headers are
+/// long, since librdkafka's other bound counts values only.
+const QUEUED_RECORDS: RangeInclusive<usize> = 1_000..=8_192;
 /// A member learns of a rebalance by its next heartbeat: often enough that partitions of one that leaves stand still for
 /// well under a second.
 const HEARTBEATS_PER_SESSION: u32 = 20;
@@ -36,7 +39,9 @@ pub(super) fn config(settings: &KafkaSettings) -> ClientConfig {
         // The second counts values only, so the first is what bounds records with long keys or headers.
         .set(
             "queued.min.messages",
-            (buffer_kib * RECORDS_PER_BUFFER_KIB).to_string(),
+            buffer_kib
+                .clamp(*QUEUED_RECORDS.start(), *QUEUED_RECORDS.end())
+                .to_string(),
         )
         .set("queued.max.messages.kbytes", buffer_kib.to_string())
         .set(

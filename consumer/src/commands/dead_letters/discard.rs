@@ -23,7 +23,8 @@ struct Share {
     source: Source,
     reason: String,
     letters: i64,
-    /// What is recorded from now on was not shown, and stays.
+    /// What is recorded from now on was not shown, and stays. One partition's numbers grow from commit to commit, under the
+    /// lock of its position; those of two partitions do not.
     newest: i64,
 }
 
@@ -54,16 +55,14 @@ pub(super) async fn run(pool: &Pool, discard: &DiscardArgs) -> anyhow::Result<Ex
         println!("{found} dead letters would be deleted; --yes deletes them");
         return Ok(ExitCode::SUCCESS);
     }
-    let Some(newest) = shares.iter().map(|share| share.newest).max() else {
+    if shares.is_empty() {
         println!("nothing was deleted");
         return Ok(ExitCode::SUCCESS);
-    };
-    let mut sources: Vec<Source> = shares.into_iter().map(|share| share.source).collect();
-    sources.dedup();
+    }
     let mut deleted = 0;
-    for source in &sources {
+    for (source, newest) in newest_of_each(shares) {
         loop {
-            let chunk = discard_chunk(&mut client, &criteria, source, newest).await;
+            let chunk = discard_chunk(&mut client, &criteria, &source, newest).await;
             match chunk.with_context(|| format!("{deleted} dead letters were deleted before"))? {
                 0 => break,
                 chunk => deleted += chunk,
@@ -72,6 +71,20 @@ pub(super) async fn run(pool: &Pool, discard: &DiscardArgs) -> anyhow::Result<Ex
     }
     println!("{deleted} dead letters deleted; dead_letter_discards says which");
     Ok(ExitCode::SUCCESS)
+}
+
+/// The last number that was shown of each partition; those of one stand side by side.
+fn newest_of_each(shares: Vec<Share>) -> Vec<(Source, i64)> {
+    let mut sources: Vec<(Source, i64)> = Vec::new();
+    for share in shares {
+        match sources.last_mut() {
+            Some((source, newest)) if *source == share.source => {
+                *newest = share.newest.max(*newest)
+            }
+            _ => sources.push((share.source, share.newest)),
+        }
+    }
+    sources
 }
 
 /// By partition and reason.

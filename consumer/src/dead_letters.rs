@@ -5,9 +5,12 @@ use std::fmt;
 use clap::ValueEnum;
 use common::ids::{Offset, OrderId, Partition};
 use common::time::Timestamp;
+use uuid::Uuid;
 
 use crate::source::{Header, Record};
 
+/// The UUIDv5 namespace of records that came without an id.
+const FOREIGN_RECORDS: Uuid = Uuid::from_u128(0x8f2c_41d7_5be0_4a53_9d6e_27b8_c0f1_a394);
 /// The longest explanation kept, in bytes.
 const MAX_DETAIL_BYTES: usize = 2_000;
 
@@ -89,6 +92,34 @@ impl Origin {
     }
 }
 
+impl Origin {
+    /// What a record's headers say of a reading before, if they do.
+    pub fn told<'h>(
+        headers: impl IntoIterator<Item = (&'h [u8], Option<&'h [u8]>)>,
+    ) -> Option<Self> {
+        let name = REPLAYED_FROM_HEADER.as_bytes();
+        let (_, value) = headers.into_iter().find(|(header, _)| *header == name)?;
+        Self::parse(std::str::from_utf8(value?).ok()?)
+    }
+
+    /// The id of an order that another program published without one: the same at every reading of the same record, replayed,
+    /// exported or neither, and another one for the same bytes elsewhere.
+    #[must_use]
+    pub fn order_id(&self, value: &[u8]) -> OrderId {
+        let Self {
+            topic,
+            partition,
+            offset,
+            timestamp,
+        } = self;
+        let timestamp = timestamp.map_or(-1, Timestamp::as_micros);
+        let mut name = Vec::with_capacity(topic.len() + value.len() + 64);
+        name.extend_from_slice(format!("{topic}\n{partition}\n{offset}\n{timestamp}\n").as_bytes());
+        name.extend_from_slice(value);
+        OrderId::from_uuid(Uuid::new_v5(&FOREIGN_RECORDS, &name))
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/", self.position())?;
@@ -137,6 +168,13 @@ impl DeadLetter {
             value: record.value().map(<[u8]>::to_vec),
             headers: headers.unwrap_or_default(),
         }
+    }
+
+    /// An operator published the record again.
+    #[must_use]
+    pub fn is_replayed(&self) -> bool {
+        let name = REPLAYED_FROM_HEADER.as_bytes();
+        self.headers.iter().any(|(header, _)| header == name)
     }
 }
 

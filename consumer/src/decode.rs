@@ -4,10 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use common::event;
-use common::ids::{Currency, OrderId};
+use common::ids::Currency;
 use common::order::{CompleteOrder, ContentHash, Defaults, Order, Rejection};
 use common::time::Timestamp;
-use uuid::Uuid;
 
 use crate::dead_letters::{DeadLetter, Origin, REPLAYED_FROM_HEADER, Reason};
 use crate::source::Record;
@@ -92,7 +91,7 @@ impl Decoder {
         let order_id = order
             .order_id
             .clone()
-            .unwrap_or_else(|| foreign_id(&self.origin(record), value));
+            .unwrap_or_else(|| self.origin(record).order_id(value));
         let sent_at = || {
             let first_read = self.origin(record).timestamp.unwrap_or(received_at);
             let sent_at =
@@ -130,22 +129,3 @@ impl Decoder {
             })
     }
 }
-
-/// The id of an order that another program published without one: the same at every reading of the same record, replayed or
-/// not, and another one for the same bytes elsewhere.
-fn foreign_id(origin: &Origin, value: &[u8]) -> OrderId {
-    let Origin {
-        topic,
-        partition,
-        offset,
-        timestamp,
-    } = origin;
-    let timestamp = timestamp.map_or(-1, Timestamp::as_micros);
-    let mut name = Vec::with_capacity(topic.len() + value.len() + 64);
-    name.extend_from_slice(format!("{topic}\n{partition}\n{offset}\n{timestamp}\n").as_bytes());
-    name.extend_from_slice(value);
-    OrderId::from_uuid(Uuid::new_v5(&FOREIGN_RECORDS, &name))
-}
-
-/// The UUIDv5 namespace of records that came without an id.
-const FOREIGN_RECORDS: Uuid = Uuid::from_u128(0x8f2c_41d7_5be0_4a53_9d6e_27b8_c0f1_a394);

@@ -127,6 +127,8 @@ impl Worker {
     ) -> (usize, Option<Halt>) {
         for (index, decoded) in decoded.iter().enumerate() {
             *run = match decoded {
+                // What an operator publishes again says nothing of what others send.
+                Decoded::Poison(letter) if letter.is_replayed() => *run,
                 Decoded::Poison(letter) if letter.reason.counts_towards_a_flood() => *run + 1,
                 Decoded::Poison(_) | Decoded::Order(_) => 0,
             };

@@ -22,6 +22,7 @@ mod text;
 
 pub use attributes::Attributes;
 pub use complete::{CompleteItem, CompleteOrder, Defaults};
+pub use decode::is_order_id_key;
 pub use hash::ContentHash;
 pub use rejection::{FieldError, Rejection, excerpt};
 

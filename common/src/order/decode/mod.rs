@@ -26,6 +26,8 @@ mod scalar;
 mod spelling;
 mod string;
 
+pub use spelling::is_order_id_key;
+
 use canonical::{Canonical, Open, Sent};
 use place::{Errors, Place};
 use reader::{NotJson, Reader};

@@ -130,3 +130,9 @@ impl Claims {
         false
     }
 }
+
+/// Whether an order's member of this name is its id.
+#[must_use]
+pub fn is_order_id_key(key: &str) -> bool {
+    matches!(OrderField::of(key), Some((OrderField::OrderId, _)))
+}

@@ -96,4 +96,9 @@ impl Letter {
             timestamp: self.record_timestamp,
         }
     }
+
+    /// Where it was first read: elsewhere, if it had been replayed before.
+    fn first_origin(&self) -> Origin {
+        Origin::told(self.headers()).unwrap_or_else(|| self.origin())
+    }
 }

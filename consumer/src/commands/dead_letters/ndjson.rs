@@ -1,6 +1,11 @@
 //! Dead letters as lines of JSON.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use common::order::is_order_id_key;
 use serde::Serialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::Letter;
@@ -34,7 +39,7 @@ pub(super) enum Line {
 
 impl Line {
     pub(super) fn of(letter: &Letter) -> Self {
-        if let Some(object) = letter.value.as_deref().and_then(object) {
+        if let Some(object) = object(letter) {
             return Self::Object(object);
         }
         let text = letter.value.as_deref().map(String::from_utf8_lossy);
@@ -61,11 +66,21 @@ pub(super) fn line(value: &impl Serialize) -> String {
     without_controls(&json)
 }
 
-/// The object that these bytes are, on one line; `None` if they are anything else.
-fn object(value: &[u8]) -> Option<String> {
+/// The object that the record's value is, on one line; `None` if it is anything else. One without an id gets the id that a
+/// replay of the record has: loaded, replayed or both, the order counts once.
+fn object(letter: &Letter) -> Option<String> {
+    let value = letter.value.as_deref()?;
     let json: &RawValue = serde_json::from_slice(value).ok()?;
-    let json = json.get();
-    json.starts_with('{').then(|| without_controls(json))
+    let members = json.get().strip_prefix('{')?;
+    let keys: BTreeMap<Cow<'_, str>, IgnoredAny> = serde_json::from_slice(value).ok()?;
+    if keys.keys().any(|key| is_order_id_key(key)) {
+        return Some(without_controls(json.get()));
+    }
+    let order_id = letter.first_origin().order_id(value);
+    let comma = if keys.is_empty() { "" } else { "," };
+    Some(without_controls(&format!(
+        r#"{{"order_id":"{order_id}"{comma}{members}"#
+    )))
 }
 
 /// The same JSON. Below U+0020 only white space between tokens can be left, others stand in strings; terminals act on some
@@ -94,6 +109,7 @@ mod tests {
     use common::time::Timestamp;
 
     use super::*;
+    use crate::dead_letters::Origin;
     use crate::feed::Source;
 
     fn exported(value: Option<&[u8]>) -> Line {
@@ -119,12 +135,30 @@ mod tests {
 
     #[test]
     fn an_object_is_exported_as_it_is_on_one_line() {
-        let value = "\n{ \"a\":\t1.50,\r\n \"a\": \"x\\n\u{9b}31m\u{7f}é\" } ";
-        let expected = "{ \"a\": 1.50,   \"a\": \"x\\n\\u009b31m\\u007fé\" }";
+        let value = "\n{ \"id\":\t1.50,\r\n \"a\": \"x\\n\u{9b}31m\u{7f}é\" } ";
+        let expected = "{ \"id\": 1.50,   \"a\": \"x\\n\\u009b31m\\u007fé\" }";
         assert_eq!(
             exported(Some(value.as_bytes())),
             Line::Object(expected.to_owned())
         );
+    }
+
+    #[test]
+    fn an_object_without_an_id_gets_the_one_that_a_replay_gives_it() {
+        let value = br#"{"user_id":"u","amount":1}"#;
+        let origin = Origin {
+            topic: "orders".into(),
+            partition: Partition(0),
+            offset: Offset(3),
+            timestamp: None,
+        };
+        let expected = format!(
+            r#"{{"order_id":"{}","user_id":"u","amount":1}}"#,
+            origin.order_id(value)
+        );
+        assert_eq!(exported(Some(value)), Line::Object(expected));
+        let empty = format!(r#"{{"order_id":"{}"}}"#, origin.order_id(b"{}"));
+        assert_eq!(exported(Some(b"{}")), Line::Object(empty));
     }
 
     #[test]

@@ -119,14 +119,10 @@ async fn publish(
 fn send(publisher: &Publisher, letter: &Letter) -> Result<Delivery, PublishError> {
     let origin = letter.origin().to_string();
     let mut headers: Vec<_> = letter.headers().collect();
-    let name = REPLAYED_FROM_HEADER.as_bytes();
-    let told = headers.iter().find(|(header, _)| *header == name);
     // A replay of a replay keeps telling of the first reading: that is what the order's identity hangs on. Before all others,
     // because the first of a name is what is read.
-    if told
-        .and_then(|(_, value)| Origin::parse(std::str::from_utf8((*value)?).ok()?))
-        .is_none()
-    {
+    if Origin::told(letter.headers()).is_none() {
+        let name = REPLAYED_FROM_HEADER.as_bytes();
         headers.insert(0, (name, Some(origin.as_bytes())));
     }
     publisher.send(&Outgoing {

@@ -1,5 +1,5 @@
-//! Which web pages may call from a browser: those of the origins in `CORS_ORIGINS`, and no other. Without the setting no
-//! header of this kind is ever sent, and browsers keep other sites' pages out.
+//! Which web pages may call from a browser: those of the origins in `CORS_ORIGINS`, and our own. Browsers keep others from
+//! reading; from sending they do not always (a body without a content type needs no leave), so that is refused here.
 //!
 //! It protects people who use a browser, not the server: whoever calls without one is not asked where he comes from.
 
@@ -15,7 +15,7 @@ const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
     "authorization, content-type, idempotency-key, if-none-match, traceparent, x-api-key",
 );
 const ANSWER_HEADERS: HeaderValue = HeaderValue::from_static(
-    "etag, location, ratelimit, ratelimit-policy, retry-after, x-as-of, x-data-source",
+    "etag, location, ratelimit, ratelimit-policy, retry-after, x-as-of, x-data-source, x-stale",
 );
 /// Browsers ask again after this many seconds.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
@@ -73,6 +73,27 @@ impl Origins {
             .map(|Origin(allowed)| allowed.clone())
     }
 
+    /// Whether a page would change something that is neither ours nor named. Only browsers say where a request comes from.
+    pub(super) fn refuse(&self, request: &ServiceRequest) -> bool {
+        let headers = request.headers();
+        let reads = matches!(
+            *request.method(),
+            Method::GET | Method::HEAD | Method::OPTIONS
+        );
+        let Some(origin) = headers.get(header::ORIGIN).filter(|_| !reads) else {
+            return false;
+        };
+        let authority = origin
+            .to_str()
+            .ok()
+            .and_then(|origin| origin.split_once("://"));
+        let host = headers
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok());
+        let is_own = authority.is_some_and(|(_, authority)| Some(authority) == host);
+        !is_own && self.grant(headers).is_none()
+    }
+
     /// The answer to a browser's question whether it may send a page's request, which carries no key.
     pub(super) fn preflight(&self, request: &ServiceRequest) -> Option<HttpResponse> {
         let asked = request.method() == Method::OPTIONS
@@ -107,7 +128,30 @@ impl Origins {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::test::TestRequest;
+
     use super::*;
+
+    #[test]
+    fn only_our_own_pages_and_those_that_are_named_may_send() {
+        let origins = Origins::new(&["https://shop.example".parse().unwrap()]);
+        let refused = |method, origin: Option<&'static str>| {
+            let request = TestRequest::default()
+                .method(method)
+                .insert_header((header::HOST, "127.0.0.1:8080"));
+            let request = match origin {
+                Some(origin) => request.insert_header((header::ORIGIN, origin)),
+                None => request,
+            };
+            origins.refuse(&request.to_srv_request())
+        };
+        assert!(refused(Method::POST, Some("https://evil.example")));
+        assert!(refused(Method::POST, Some("null")));
+        assert!(!refused(Method::POST, Some("http://127.0.0.1:8080")));
+        assert!(!refused(Method::POST, Some("https://shop.example")));
+        assert!(!refused(Method::POST, None));
+        assert!(!refused(Method::GET, Some("https://evil.example")));
+    }
 
     #[test]
     fn an_origin_is_written_as_browsers_write_it() {

@@ -113,6 +113,9 @@ impl Gate {
             };
         }
         let caller = match &self.keys {
+            _ if self.origins.refuse(request) => Err(HttpError::Forbidden {
+                detail: "this page is of another origin, and CORS_ORIGINS does not name it".into(),
+            }),
             Some(keys) if !self.is_open(path) => identify(keys, request).map(Some),
             _ => Ok(None),
         };

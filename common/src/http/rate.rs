@@ -224,7 +224,9 @@ impl StateStore for Payers {
             *used_until = later;
             return Ok(outcome);
         }
-        let payer = if state.has_room(self.most, self.started) {
+        // Keys are few and known: strangers, however many, crowd none of them out.
+        let known = matches!(payer, Payer::Key(_));
+        let payer = if known || state.has_room(self.most, self.started) {
             payer
         } else {
             &Payer::Crowd

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
 
 use crate::config::{GroupProtocol, KafkaSettings};
 
@@ -79,4 +80,40 @@ pub(super) fn config(settings: &KafkaSettings) -> ClientConfig {
         config.set(name, value);
     }
     config
+}
+
+/// What a client says of its settings, without any value: one may be a password, in a property that is misspelt.
+pub(super) fn said(error: &KafkaError) -> String {
+    match error {
+        KafkaError::ClientConfig(_, description, name, value) if value.is_empty() => {
+            format!("{description} ({name})")
+        }
+        KafkaError::ClientConfig(_, description, name, value) => {
+            format!("{} ({name})", description.replace(value.as_str(), "..."))
+        }
+        error => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::producer::BaseProducer;
+
+    use super::*;
+
+    #[test]
+    fn a_refused_setting_is_named_and_its_value_is_not_shown() {
+        for name in [
+            "sasl.pasword",
+            "sasl.jaas.config",
+            "security.protocol",
+            "linger.ms",
+        ] {
+            let refused = ClientConfig::new()
+                .set(name, "hunter2")
+                .create::<BaseProducer>();
+            let said = said(&refused.err().expect("it is refused"));
+            assert!(said.contains(name) && !said.contains("hunter2"), "{said}");
+        }
+    }
 }

@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 use common::ids::{NextOffset, Partition};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
 
@@ -110,8 +109,11 @@ impl Source {
         let (events, received) = channel(CHANNEL_CAPACITY);
         let (commands, inbox) = channel(CHANNEL_CAPACITY);
         let context = Context::new(settings.topic.clone(), events, settings.release_timeout);
-        let consumer = BaseConsumer::from_config_and_context(&client::config(settings), context)?;
-        consumer.subscribe(&[&settings.topic])?;
+        let consumer = BaseConsumer::from_config_and_context(&client::config(settings), context)
+            .map_err(|error| StartError::Kafka(client::said(&error)))?;
+        consumer
+            .subscribe(&[&settings.topic])
+            .map_err(|error| StartError::Kafka(client::said(&error)))?;
         let poller = Poller::new(settings.topic.clone(), consumer, inbox, ready);
         let (leaving, left) = oneshot::channel();
         thread::Builder::new().name("kafka".into()).spawn(move || {
@@ -182,7 +184,7 @@ impl Source {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error("kafka: {0}")]
-    Kafka(#[from] KafkaError),
+    Kafka(String),
     #[error("kafka thread: {0}")]
     Thread(#[from] io::Error),
 }

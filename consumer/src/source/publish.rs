@@ -13,6 +13,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord};
 
+use super::client::said;
 use crate::config::BrokerSettings;
 
 /// After that a record's outcome is unknown: it may have been stored.
@@ -23,6 +24,8 @@ const MAX_RECORD_BYTES: &str = "1000000000";
 /// Why a record is not known to be in the topic.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
+    #[error("KAFKA_CONFIG or KAFKA_BROKERS: {0}")]
+    Settings(String),
     #[error("kafka: {0}")]
     Kafka(#[from] KafkaError),
     #[error("a header's name is no UTF-8")]
@@ -74,7 +77,10 @@ impl Publisher {
             config.set(name, value);
         }
         config.set("acks", "all").set("enable.idempotence", "true");
-        Ok(Self(config.create()?))
+        let client = config.create();
+        client
+            .map(Self)
+            .map_err(|error| PublishError::Settings(said(&error)))
     }
 
     /// Hands a record to the client. Those of one partition are delivered in the order of these calls.

@@ -9,6 +9,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
+use super::client::said;
 use super::silence;
 use crate::config::KafkaSettings;
 
@@ -20,7 +21,7 @@ const DEFAULT_REPLICATION: i32 = -1;
 pub enum TopicError {
     /// Nothing that waiting would mend.
     #[error("KAFKA_CONFIG or KAFKA_BROKERS: {0}")]
-    Settings(KafkaError),
+    Settings(String),
     #[error("kafka at {brokers}: {reason}")]
     Unreachable { brokers: String, reason: String },
     #[error("kafka refused to make the topic `{topic}`: {code}")]
@@ -55,7 +56,9 @@ pub async fn ensure_topic(settings: &KafkaSettings) -> Result<usize, TopicError>
 }
 
 async fn ask(settings: &KafkaSettings, config: &ClientConfig) -> Result<usize, TopicError> {
-    let admin: AdminClient<DefaultClientContext> = config.create().map_err(TopicError::Settings)?;
+    let admin: AdminClient<DefaultClientContext> = config
+        .create()
+        .map_err(|error| TopicError::Settings(said(&error)))?;
     let admin = Arc::new(admin);
     match partition_count(settings, &admin).await? {
         0 => make(settings, &admin).await?,

@@ -9,7 +9,7 @@ use common::http::Readiness;
 use common::retry::Backoff;
 
 use super::Link;
-use super::client::Client;
+use super::client::{Client, said};
 use super::topic::{self, Topic};
 
 /// Between two questions to the broker.
@@ -93,7 +93,7 @@ impl Keeper {
             }
         };
         Client::new(config, topic.max_record_bytes, self.source, &self.link.wake)
-            .map_err(|error| error.to_string())
+            .map_err(|error| said(&error))
     }
 
     /// A client with a fatal error refuses everything from then on; what it still held is reported as unconfirmed.

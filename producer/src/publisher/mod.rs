@@ -21,7 +21,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use common::http::Readiness;
-use rdkafka::error::KafkaError;
 use tokio::sync::oneshot;
 
 pub use config::PublisherConfig;
@@ -42,7 +41,7 @@ pub struct Publisher {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error("kafka's client refuses its settings, see --kafka-config: {0}")]
-    Settings(KafkaError),
+    Settings(String),
     #[error("no thread for the publisher: {0}")]
     Thread(#[from] std::io::Error),
 }
@@ -63,7 +62,7 @@ impl Publisher {
     /// # Errors
     /// [`StartError`]; a broker that does not answer is none.
     pub fn start(config: PublisherConfig, source: &'static str) -> Result<Self, StartError> {
-        client::check(&config).map_err(StartError::Settings)?;
+        client::check(&config).map_err(|error| StartError::Settings(client::said(&error)))?;
         // One reason to wake up is as good as many.
         let (wake, woken) = sync_channel(1);
         let link = Arc::new(Link {

@@ -5,11 +5,11 @@ use std::time::Duration;
 use rdkafka::ClientContext;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::{Client, DefaultClientContext};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::KafkaResult;
 use rdkafka::metadata::Metadata;
 use rdkafka::types::RDKafkaErrorCode;
 
-use super::client::admin_config;
+use super::client::{admin_config, said};
 use super::complaint::reason_of_silence;
 use super::config::PublisherConfig;
 
@@ -22,8 +22,8 @@ pub(super) struct Topic {
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TopicError {
-    #[error(transparent)]
-    Client(#[from] KafkaError),
+    #[error("{0}")]
+    Client(String),
     #[error(transparent)]
     Runtime(#[from] std::io::Error),
     #[error(transparent)]
@@ -76,7 +76,9 @@ pub(super) fn ensure(config: &PublisherConfig, timeout: Duration) -> Result<Topi
 }
 
 fn find_or_create(config: &PublisherConfig, timeout: Duration) -> Result<Topic, TopicError> {
-    let admin: AdminClient<DefaultClientContext> = admin_config(config).create()?;
+    let admin: AdminClient<DefaultClientContext> = admin_config(config)
+        .create()
+        .map_err(|error| TopicError::Client(said(&error)))?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let options = AdminOptions::new().request_timeout(Some(timeout));
     let created = runtime.block_on(create(&admin, config, &options));

@@ -98,6 +98,7 @@ impl Application {
             warmth,
             events,
             anomalies: http::anomalies_gate(),
+            sending: http::sending_room(),
             default_currency: config.default_currency,
         };
         Ok(Self {

@@ -14,7 +14,11 @@ mod metrics;
 mod observe;
 mod problem;
 mod rate;
+mod room;
 mod server;
+mod slices;
+#[cfg(test)]
+mod slices_tests;
 #[cfg(test)]
 mod tests;
 
@@ -25,4 +29,6 @@ pub use health::{Health, HealthCheck, Readiness};
 pub use keys::{KeyName, KeysError};
 pub use problem::{HttpError, PROBLEM_JSON, Problem};
 pub use rate::Rate;
+pub use room::{NoRoom, Reserved, Room};
 pub use server::{BindError, Server, ServerConfig, readable, shared_routes};
+pub use slices::{body_holding, body_in, shared_body};

@@ -1,12 +1,16 @@
 //! Errors as clients see them: RFC 9457 problem documents, <https://www.rfc-editor.org/rfc/rfc9457>.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::{Method, StatusCode, header};
-use actix_web::{HttpResponse, ResponseError};
+use actix_web::web::Bytes;
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde::Serialize;
 
+use super::room::{NoRoom, Room};
+use super::slices::body_in;
 use crate::ids::OrderId;
 use crate::order::FieldError;
 
@@ -131,6 +135,38 @@ impl HttpError {
         serde_json::to_value(self.problem()).expect("a problem is JSON")
     }
 
+    /// The answer for which a large document, one of very many errors, takes its place in `room` until it was sent.
+    ///
+    /// # Errors
+    /// [`NoRoom`].
+    pub fn response_in(&self, room: &Arc<Room>) -> Result<HttpResponse, NoRoom> {
+        Ok(self.head().body(body_in(room, self.body())?))
+    }
+
+    fn body(&self) -> Bytes {
+        let json = serde_json::to_vec(&self.problem());
+        json.expect("a problem is JSON").into()
+    }
+
+    /// Status and headers.
+    fn head(&self) -> HttpResponseBuilder {
+        let mut response = HttpResponse::build(self.status_code());
+        response.insert_header((header::CONTENT_TYPE, PROBLEM_JSON));
+        if let Some(wait) = self.retry_after() {
+            response.insert_header((header::RETRY_AFTER, retry_after_seconds(wait)));
+        }
+        match self {
+            Self::MethodNotAllowed { allow } => {
+                response.insert_header((header::ALLOW, Methods(allow).to_string()));
+            }
+            Self::Unauthorized { .. } => {
+                response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"tally\""));
+            }
+            _ => {}
+        }
+        response
+    }
+
     fn errors(&self) -> Option<&[FieldError]> {
         match self {
             Self::Unprocessable { errors, .. } => Some(errors),
@@ -176,22 +212,7 @@ impl ResponseError for HttpError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let status = self.status_code();
-        let mut response = HttpResponse::build(status);
-        response.insert_header((header::CONTENT_TYPE, PROBLEM_JSON));
-        if let Some(wait) = self.retry_after() {
-            response.insert_header((header::RETRY_AFTER, retry_after_seconds(wait)));
-        }
-        match self {
-            Self::MethodNotAllowed { allow } => {
-                response.insert_header((header::ALLOW, Methods(allow).to_string()));
-            }
-            Self::Unauthorized { .. } => {
-                response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"tally\""));
-            }
-            _ => {}
-        }
-        response.json(self.problem())
+        self.head().body(self.body())
     }
 }
 
@@ -244,6 +265,29 @@ mod tests {
             json!({"type": "about:blank", "title": "Service Unavailable", "status": 503,
                    "detail": "not confirmed in time", "order_id": "o1"})
         );
+    }
+
+    #[actix_web::test]
+    async fn a_document_of_very_many_errors_takes_room_until_it_was_sent() {
+        let error = FieldError {
+            pointer: "/items".into(),
+            detail: "x".repeat(1_000),
+        };
+        let many = |count| HttpError::Unprocessable {
+            detail: "many".into(),
+            errors: vec![error.clone(); count],
+            order_id: None,
+        };
+        const ROOM: usize = 150_000;
+        let room = Room::new(ROOM);
+        let sent = many(100).response_in(&room).unwrap();
+        assert_eq!(many(100).response_in(&room).unwrap_err(), NoRoom);
+        // Small ones need none.
+        assert!(many(10).response_in(&room).is_ok());
+        let bytes = to_bytes_limited(sent.into_body(), ROOM).await.unwrap();
+        let document: Value = serde_json::from_slice(&bytes.unwrap()).unwrap();
+        assert_eq!(document["errors"].as_array().unwrap().len(), 100);
+        assert!(room.reserve(ROOM).is_ok());
     }
 
     #[actix_web::test]

@@ -48,6 +48,10 @@ pub struct ServerConfig {
     #[arg(long, env = "HEADER_TIMEOUT", default_value = "10s", value_parser = setting::duration)]
     pub header_timeout: Duration,
 
+    /// How long a client may take nothing of an answer, or be silent about having it, before its connection is given up.
+    #[arg(long, env = "SEND_TIMEOUT", default_value = "30s", value_parser = setting::duration)]
+    pub send_timeout: Duration,
+
     /// How long what is in flight may take to finish once the service was asked to stop.
     #[arg(long, env = "SHUTDOWN_TIMEOUT", default_value = "25s", value_parser = setting::duration)]
     pub shutdown_timeout: Duration,
@@ -99,7 +103,7 @@ impl Server {
         let hangups = gate.keys().map(|_| keys::hangups());
         let hangups = hangups.transpose().map_err(BindError::Hangups)?;
         let failed = |error| BindError::Listen { address, error };
-        let listener = listen(address).map_err(failed)?;
+        let listener = listen(address, config.send_timeout).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         Ok(Self {
             listener,
@@ -203,16 +207,32 @@ where
         .route(web::head().to(handler))
 }
 
-/// As the standard library does it, with room for more who connect at once.
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+/// As the standard library does it, with room for more who connect at once, and without patience for those who take nothing.
+fn listen(address: SocketAddr, send_timeout: Duration) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?
     } else {
         TcpSocket::new_v6()?
     };
     socket.set_reuseaddr(true)?;
+    give_up_after(send_timeout, &socket)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)?.into_std()
+}
+
+/// The server library waits for ever to get rid of what it has to send. The system does not: what its peer has not
+/// acknowledged, or has closed its window to, for so long ends the connection. Those that are accepted inherit it.
+#[cfg(target_os = "linux")]
+fn give_up_after(send_timeout: Duration, socket: &TcpSocket) -> io::Result<()> {
+    let milliseconds = u32::try_from(send_timeout.as_millis()).unwrap_or(u32::MAX);
+    rustix::net::sockopt::set_tcp_user_timeout(socket, milliseconds)?;
+    Ok(())
+}
+
+/// Other systems have no such option: there it takes as long as they will.
+#[cfg(not(target_os = "linux"))]
+fn give_up_after(_: Duration, _: &TcpSocket) -> io::Result<()> {
+    Ok(())
 }
 
 async fn no_such_path() -> Result<HttpResponse, HttpError> {

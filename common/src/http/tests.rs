@@ -26,8 +26,14 @@ fn config(arguments: &[&str]) -> ServerConfig {
     Config::parse_from([&["test", "--http-workers", "1"], arguments].concat()).server
 }
 
+/// What `/large` answers with: more than the system's buffers take.
+pub(super) const LARGE_BYTES: usize = 16 * 1024 * 1024;
+/// Of so many at once.
+pub(super) const LARGE_ANSWERS: usize = 2;
+
 pub(super) struct Running {
     address: SocketAddr,
+    room: Arc<Room>,
     stop: CancellationToken,
     server: JoinHandle<std::io::Result<()>>,
 }
@@ -45,13 +51,27 @@ pub(super) fn start_with(readiness: Readiness, arguments: &[&str]) -> Running {
         readiness: readiness.clone(),
         details: Map::from_iter([("lag".into(), json!(0))]),
     };
-    let routes = |config: &mut web::ServiceConfig| {
+    let room = Room::new(LARGE_ANSWERS * LARGE_BYTES);
+    let large_room = Arc::clone(&room);
+    let routes = move |config: &mut web::ServiceConfig| {
+        let room = Arc::clone(&large_room);
+        let large = move || {
+            let body = body_in(&room, web::Bytes::from(vec![b'x'; LARGE_BYTES]));
+            let answer = body.map(|body| HttpResponse::Ok().body(body));
+            let no_room = |NoRoom| HttpError::Unavailable {
+                detail: "no room".into(),
+                retry_after: Duration::from_secs(1),
+                order_id: None,
+            };
+            async move { answer.map_err(no_room) }
+        };
         let thing = web::resource("/thing")
             .route(web::get().to(async || HttpResponse::Ok().body("thing")))
             .route(web::head().to(async || HttpResponse::Ok().body("thing")))
             .route(web::post().to(async |body: web::Bytes| body));
         config
             .service(thing)
+            .service(readable("/large", large))
             .service(readable("/page", async || "page"))
             .service(readable("/static/{name}", async || "file"))
             .service(readable("/caller", async |request: HttpRequest| {
@@ -70,6 +90,7 @@ pub(super) fn start_with(readiness: Readiness, arguments: &[&str]) -> Running {
     let server = tokio::spawn(server.run(routes, Arc::new(health), recorded, stop.clone()));
     Running {
         address,
+        room,
         stop,
         server,
     }
@@ -84,6 +105,11 @@ struct Parameters {
 impl Running {
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Whether nothing is on its way any more.
+    pub(super) fn has_all_its_room(&self) -> bool {
+        self.room.reserve(LARGE_ANSWERS * LARGE_BYTES).is_ok()
     }
 
     pub(super) async fn ask(&self, request: &str) -> (String, String) {

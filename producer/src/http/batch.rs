@@ -7,10 +7,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::http::header;
+use actix_web::http::{StatusCode, header};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use common::http::{HttpError, PROBLEM_JSON};
+use common::http::{HttpError, PROBLEM_JSON, Reserved, body_holding};
 use common::order::{FieldError, Order, Rejection};
 use tokio::time::Instant;
 
@@ -25,8 +25,12 @@ use crate::publisher::{Delivery, PublishError};
 use crate::request::{Arrival, IdempotencyKey, Record, TraceParent, new_order_id};
 
 pub(super) const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
-/// Errors told of one record. A batch of nothing but errors must not make an answer many times its size.
+/// Errors told of one record, as long as not so many were told of the whole batch; then it is the first alone. A batch of
+/// nothing but errors must not make an answer many times its size.
 const MAX_ERRORS_OF_ONE: usize = 10;
+const MAX_ERRORS_OF_BATCH: usize = 10_000;
+/// Room for a record's verdict in the answer, which is held until the client has taken it. Accepted ones take half of it.
+const ANSWER_BYTES_OF_ONE: usize = 256;
 /// Between attempts to hand over a record while the queue is full.
 const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(5);
 /// Records handed over before other requests on this thread get their turn.
@@ -72,17 +76,22 @@ pub(super) async fn accept(
         bytes: MAX_BATCH_BYTES,
         timeout: door.settings.body_timeout,
         free_bytes: 0,
+        what: "batches",
     };
     let mut reserved = door.batch_room.reserve_nothing();
     let body = body::read(&request, payload, limits, &mut reserved).await?;
+    let records = records(&body, format)?;
+    // Afterwards it would be too late to say that there is no room for the answer.
+    let room = reserved.grow_to(records.len() * ANSWER_BYTES_OF_ONE);
+    room.map_err(|_| body::no_room(limits.what))?;
     let batch = Batch {
         door: &door,
         key,
         traceparent,
         deadline: Instant::now() + door.publisher.delivery_timeout(),
     };
-    let entries = batch.publish(&records(&body, format)?).await;
-    Ok(answer(&door, entries))
+    let entries = batch.publish(&records).await;
+    Ok(answer(&door, entries, reserved))
 }
 
 /// What the records of one request have in common.
@@ -97,12 +106,23 @@ impl Batch<'_> {
     async fn publish(&self, records: &[&[u8]]) -> Vec<Entry> {
         let arrival = Arrival::now(self.door.settings.max_future_skew);
         let reports = Reports::new();
-        let mut entries = Vec::with_capacity(records.len());
+        let mut entries: Vec<Entry> = Vec::with_capacity(records.len());
+        let mut errors = 0;
         for (index, json) in records.iter().enumerate() {
             if index % RECORDS_PER_TURN == RECORDS_PER_TURN - 1 {
                 tokio::task::yield_now().await;
             }
-            entries.push(self.enter(index, json, arrival, &reports).await);
+            let mut entry = self.enter(index, json, arrival, &reports).await;
+            if let Verdict::Rejected(of_one) = &mut entry.verdict {
+                let most = if errors < MAX_ERRORS_OF_BATCH {
+                    MAX_ERRORS_OF_ONE
+                } else {
+                    1
+                };
+                tell_few(of_one, most);
+                errors += of_one.len();
+            }
+            entries.push(entry);
         }
         for (index, verdict) in reports.wait(self.deadline).await {
             entries[index].verdict = verdict;
@@ -160,47 +180,45 @@ fn refused(rejection: Rejection) -> Entry {
             verdict: Verdict::rejected_whole(format!("is not JSON: {detail}")),
         },
         Rejection::Invalid { order_id, errors } => {
-            let verdict = Verdict::Rejected(first_few(errors));
+            let verdict = Verdict::Rejected(errors);
             Entry { order_id, verdict }
         }
     }
 }
 
-fn first_few(mut errors: Vec<FieldError>) -> Vec<FieldError> {
-    let more = errors.len().saturating_sub(MAX_ERRORS_OF_ONE);
+fn tell_few(errors: &mut Vec<FieldError>, most: usize) {
+    let more = errors.len().saturating_sub(most);
     if more > 0 {
-        errors.truncate(MAX_ERRORS_OF_ONE);
+        errors.truncate(most);
         let detail = format!("has {more} errors more");
         errors.push(FieldError {
             pointer: String::new(),
             detail,
         });
     }
-    errors
 }
 
-fn answer(door: &Door, entries: Vec<Entry>) -> HttpResponse {
+fn answer(door: &Door, entries: Vec<Entry>, reserved: Reserved) -> HttpResponse {
     let mut answer = BatchAnswer::new(entries);
     let count = |number: usize| u64::try_from(number).expect("a count fits 64 bits");
     door.outcomes.accepted.increment(count(answer.accepted));
     door.outcomes.rejected.increment(count(answer.rejected));
     door.outcomes.unknown.increment(count(answer.retry));
-    let mut response = HttpResponse::Ok();
+    let (mut status, mut content_type) = (StatusCode::OK, "application/json");
+    if answer.retry > 0 && answer.accepted == 0 {
+        (status, content_type) = (StatusCode::SERVICE_UNAVAILABLE, PROBLEM_JSON);
+        answer.problem = Some(Problem {
+            r#type: "about:blank",
+            title: "Service Unavailable",
+            status: status.as_u16(),
+            detail: "no order of the batch was confirmed; send those marked retry again with their order_id",
+        });
+    }
+    let mut response = HttpResponse::build(status);
+    response.insert_header((header::CONTENT_TYPE, content_type));
     if answer.retry > 0 {
         response.insert_header((header::RETRY_AFTER, RETRY_AFTER.as_secs()));
     }
-    if answer.retry == 0 || answer.accepted > 0 {
-        return response.json(answer);
-    }
-    let status = actix_web::http::StatusCode::SERVICE_UNAVAILABLE;
-    answer.problem = Some(Problem {
-        r#type: "about:blank",
-        title: "Service Unavailable",
-        status: status.as_u16(),
-        detail: "no order of the batch was confirmed; send those marked retry again with their order_id",
-    });
-    response
-        .status(status)
-        .insert_header((header::CONTENT_TYPE, PROBLEM_JSON))
-        .json(answer)
+    let json = serde_json::to_vec(&answer).expect("verdicts are JSON");
+    response.body(body_holding(reserved, json.into()))
 }

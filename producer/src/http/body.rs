@@ -1,13 +1,12 @@
 //! Reading a body: no more than its limit, no longer than its deadline, and all bodies of a kind together within one bound.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::error::PayloadError;
 use actix_web::http::header;
 use actix_web::web::{Bytes, BytesMut, Payload};
-use common::http::HttpError;
+use common::http::{HttpError, Reserved};
 use futures_util::StreamExt as _;
 
 use super::door::RETRY_AFTER;
@@ -19,6 +18,8 @@ pub(super) struct BodyLimits {
     pub(super) timeout: Duration,
     /// The beginning of a body that needs no room, so that small ones are read however little is left.
     pub(super) free_bytes: usize,
+    /// What the body is: "orders", "batches".
+    pub(super) what: &'static str,
 }
 
 /// Reads a body whole. What it takes is taken from `reserved`, which is to be held for as long as the body or what was made
@@ -27,7 +28,7 @@ pub(super) async fn read(
     request: &HttpRequest,
     payload: Payload,
     limits: BodyLimits,
-    reserved: &mut Reserved<'_>,
+    reserved: &mut Reserved,
 ) -> Result<Bytes, HttpError> {
     let announced = announced_length(request);
     if announced.is_some_and(|length| length > limits.bytes) {
@@ -44,7 +45,7 @@ async fn arrive(
     mut payload: Payload,
     announced: usize,
     limits: BodyLimits,
-    reserved: &mut Reserved<'_>,
+    reserved: &mut Reserved,
 ) -> Result<Bytes, HttpError> {
     // Most orders come in one piece, which is then not copied.
     let mut only = Bytes::new();
@@ -55,7 +56,8 @@ async fn arrive(
         if length > limits.bytes {
             return Err(too_large(limits.bytes));
         }
-        reserved.grow_to(length.saturating_sub(limits.free_bytes))?;
+        let room = reserved.grow_to(length.saturating_sub(limits.free_bytes));
+        room.map_err(|_| no_room(limits.what))?;
         if only.is_empty() && pieces.is_empty() {
             only = piece;
             continue;
@@ -97,6 +99,15 @@ pub(super) fn too_large(limit: usize) -> HttpError {
     }
 }
 
+/// Nothing was published yet.
+pub(super) fn no_room(what: &str) -> HttpError {
+    HttpError::Unavailable {
+        detail: format!("too many {what} at once; nothing of this request was taken"),
+        retry_after: RETRY_AFTER,
+        order_id: None,
+    }
+}
+
 fn broken(error: &PayloadError, limit: usize) -> HttpError {
     match error {
         PayloadError::Overflow => too_large(limit),
@@ -106,88 +117,5 @@ fn broken(error: &PayloadError, limit: usize) -> HttpError {
         _ => HttpError::BadRequest {
             detail: "the body could not be read".into(),
         },
-    }
-}
-
-/// Bytes of bodies that may be held at once.
-#[derive(Debug)]
-pub(super) struct Room {
-    free: AtomicUsize,
-    /// What is held here: "orders", "batches".
-    what: &'static str,
-}
-
-/// What one request holds of a [`Room`]; given back when it is dropped.
-#[derive(Debug)]
-pub(super) struct Reserved<'a> {
-    room: &'a Room,
-    bytes: usize,
-}
-
-impl Room {
-    pub(super) fn new(bytes: u32, what: &'static str) -> Self {
-        Self {
-            free: AtomicUsize::new(usize::try_from(bytes).unwrap_or(usize::MAX)),
-            what,
-        }
-    }
-
-    pub(super) fn reserve_nothing(&self) -> Reserved<'_> {
-        Reserved {
-            room: self,
-            bytes: 0,
-        }
-    }
-}
-
-impl Reserved<'_> {
-    /// Takes room for what arrived; nobody waits for room while holding some, so nobody waits for ever.
-    fn grow_to(&mut self, bytes: usize) -> Result<(), HttpError> {
-        let more = bytes.saturating_sub(self.bytes);
-        let taken = self
-            .room
-            .free
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| {
-                free.checked_sub(more)
-            });
-        if taken.is_err() {
-            return Err(HttpError::Unavailable {
-                detail: format!(
-                    "too many {} at once; nothing of this request was taken",
-                    self.room.what
-                ),
-                retry_after: RETRY_AFTER,
-                order_id: None,
-            });
-        }
-        self.bytes += more;
-        Ok(())
-    }
-}
-
-impl Drop for Reserved<'_> {
-    fn drop(&mut self) {
-        self.room.free.fetch_add(self.bytes, Ordering::Relaxed);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn room_that_was_taken_is_given_back() {
-        let room = Room::new(100, "batches");
-        let mut first = room.reserve_nothing();
-        first.grow_to(60).unwrap();
-        first.grow_to(80).unwrap();
-        let mut second = room.reserve_nothing();
-        assert!(matches!(
-            second.grow_to(21),
-            Err(HttpError::Unavailable { .. })
-        ));
-        second.grow_to(20).unwrap();
-        drop(first);
-        second.grow_to(100).unwrap();
     }
 }

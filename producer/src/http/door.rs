@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::http::HttpError;
+use common::http::{HttpError, Room};
 use common::ids::OrderId;
 use metrics::Counter;
 
-use super::body::Room;
 use crate::config::{OrderSettings, QueryUrl};
 use crate::publisher::{PublishError, Publisher};
 
@@ -20,9 +19,10 @@ pub struct Door {
     pub(super) settings: OrderSettings,
     pub(super) query_url: Option<QueryUrl>,
     /// For the bodies of single orders, over all requests.
-    pub(super) order_room: Room,
-    /// For the bodies of batches. Of their own, so that some batches do not keep all orders out.
-    pub(super) batch_room: Room,
+    pub(super) order_room: Arc<Room>,
+    /// For the bodies of batches, and what is told of them until it is sent; for what is told of a large order that has very
+    /// many errors, too. Of their own, so that some batches do not keep all orders out.
+    pub(super) batch_room: Arc<Room>,
     pub(super) outcomes: Outcomes,
 }
 
@@ -40,8 +40,9 @@ impl Door {
         settings: OrderSettings,
         query_url: Option<QueryUrl>,
     ) -> Self {
-        let order_room = Room::new(settings.order_buffer_bytes, "orders");
-        let batch_room = Room::new(settings.batch_buffer_bytes, "batches");
+        let room = |bytes| Room::new(usize::try_from(bytes).unwrap_or(usize::MAX));
+        let order_room = room(settings.order_buffer_bytes);
+        let batch_room = room(settings.batch_buffer_bytes);
         let outcome = |outcome| metrics::counter!("orders_total", "outcome" => outcome);
         let outcomes = Outcomes {
             accepted: outcome("accepted"),

@@ -80,6 +80,7 @@ pub(super) async fn accept(
         bytes: MAX_ORDER_BYTES,
         timeout: door.settings.body_timeout,
         free_bytes: SMALL_ORDER_BYTES,
+        what: "orders",
     };
     // Held until the answer: the record is as large as the body.
     let mut reserved = door.order_room.reserve_nothing();
@@ -89,10 +90,14 @@ pub(super) async fn accept(
             .map_or_else(new_order_id, IdempotencyKey::order_id)
     };
     let arrival = Arrival::now(door.settings.max_future_skew);
-    let mut record = Record::read(&body, arrival, order_id).map_err(|rejection| {
-        door.outcomes.rejected.increment(1);
-        refused(rejection)
-    })?;
+    let mut record = match Record::read(&body, arrival, order_id) {
+        Ok(record) => record,
+        Err(rejection) => {
+            door.outcomes.rejected.increment(1);
+            let answer = refused(rejection).response_in(&door.batch_room);
+            return answer.map_err(|_| body::no_room(limits.what));
+        }
+    };
     drop(body);
     record.traceparent = content::traceparent(&request);
     publish(&door, record).await

@@ -134,3 +134,19 @@ async fn a_repeat_under_the_same_idempotency_key_has_the_same_ids() {
     assert_eq!(first[2], "own");
     assert_eq!(values(&topic).await.len(), 3);
 }
+
+#[tokio::test]
+async fn of_a_batch_of_nothing_but_errors_the_first_of_each_record_are_told() {
+    let topic = lab::topic(1).await;
+    let app = App::ready(topic.brokers(), topic.name(), &[]).await;
+    let record = format!("{{\"items\":[{}]}}\n", ["{}"; 20].join(","));
+    let answer = app.post_lines(record.repeat(5_000)).await;
+    let results = answer.json["results"].as_array().unwrap();
+    let told: Vec<usize> = results
+        .iter()
+        .map(|result| result["errors"].as_array().unwrap().len())
+        .collect();
+    // Ten and how many there are more; later one and how many.
+    assert_eq!((told.len(), told[0], told[4_999]), (5_000, 11, 2));
+    assert!(told.iter().sum::<usize>() < 20_000);
+}

@@ -151,6 +151,36 @@ async fn large_orders_share_a_room_and_small_ones_need_none() {
     assert_eq!(app.post("/orders", &large).await.status, 202);
 }
 
+#[tokio::test]
+async fn answers_to_batches_that_nobody_reads_hold_room_until_their_connections_are_given_up() {
+    /// On one connection: the system's buffers take the first few.
+    const BATCHES: usize = 8;
+    let topic = lab::topic(1).await;
+    let arguments = ["--batch-buffer-bytes", "16777216", "--send-timeout", "1s"];
+    let app = App::ready(topic.brokers(), topic.name(), &arguments).await;
+    // No orders, so that each has errors.
+    let batch = format!("[{}{{}}]", "{},".repeat(9_999));
+    let request = format!("{}{batch}", head("/orders/batch", batch.len())).repeat(BATCHES);
+    let mut silent = Vec::new();
+    let is_full = async || {
+        let mut stream = TcpStream::connect(app.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        silent.push(stream);
+        let answer = app.post("/orders/batch", &batch).await;
+        (answer.status == 503).then_some(answer).ok_or("not full")
+    };
+    let answer = lab::eventually(PATIENCE, is_full).await;
+    let detail = answer.json["detail"].as_str().unwrap();
+    assert!(detail.contains("too many batches at once"), "{detail}");
+    // On their side they stay open, and read nothing.
+    let is_free = async || match app.post("/orders/batch", &batch).await.status {
+        200 => Ok(()),
+        status => Err(status),
+    };
+    lab::eventually(PATIENCE, is_free).await;
+    drop(silent);
+}
+
 /// Connections that are open and never bring a request to its end.
 struct Crowd {
     _idle: Vec<TcpStream>,

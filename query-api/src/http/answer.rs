@@ -6,9 +6,9 @@ use std::time::Duration;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
-use common::http::HttpError;
+use common::http::{HttpError, NoRoom, body_in};
 
-use super::unavailable;
+use super::{State, unavailable};
 use crate::cache::{Answer, Origin};
 use crate::gate::Crowded;
 use crate::repo::RepoError;
@@ -94,9 +94,10 @@ pub(super) const CHART: Kind = Kind {
 /// The answer with its entity tag, compressed where the client reads that and it pays; 304 where the client has it.
 pub(super) async fn tagged(
     request: &HttpRequest,
+    state: &State,
     (answer, origin): &(Arc<Answer>, Origin),
     kind: Kind,
-) -> HttpResponse {
+) -> Result<HttpResponse, HttpError> {
     let compressed = if accepts_gzip(request) {
         answer.compressed().await
     } else {
@@ -125,8 +126,9 @@ pub(super) async fn tagged(
         response.insert_header((header::ETAG, etag));
     }
     if is_known {
-        return response.finish();
+        return Ok(response.finish());
     }
+    let body = body_in(&state.sending, body.clone()).map_err(too_many_large)?;
     if compressed.is_some() {
         response.insert_header((header::CONTENT_ENCODING, GZIP));
     }
@@ -134,11 +136,16 @@ pub(super) async fn tagged(
         header::CONTENT_TYPE,
         HeaderValue::from_static(kind.content_type),
     ));
-    response.body(body.clone())
+    Ok(response.body(body))
 }
 
 /// An answer that is not worth a tag: from memory, or loaded for this client alone within `load_time`.
-pub(super) fn untagged(body: impl Into<Bytes>, load_time: Option<Duration>) -> HttpResponse {
+pub(super) fn untagged(
+    state: &State,
+    body: impl Into<Bytes>,
+    load_time: Option<Duration>,
+) -> Result<HttpResponse, HttpError> {
+    let body = body_in(&state.sending, body.into()).map_err(too_many_large)?;
     let (source, timing) = match load_time {
         None => (MEMORY, HIT),
         Some(load_time) => (DATABASE, miss(load_time)),
@@ -149,7 +156,11 @@ pub(super) fn untagged(body: impl Into<Bytes>, load_time: Option<Duration>) -> H
         .insert_header((X_DATA_SOURCE, HeaderValue::from_static(source)))
         .insert_header((SERVER_TIMING, timing))
         .insert_header((header::CONTENT_TYPE, HeaderValue::from_static(JSON)));
-    response.body(body.into())
+    Ok(response.body(body))
+}
+
+fn too_many_large(_: NoRoom) -> HttpError {
+    unavailable("too many large answers are on their way to clients")
 }
 
 fn miss(load_time: Duration) -> HeaderValue {

@@ -33,10 +33,8 @@ async fn total_orders(
         asked.map(|(_, stats)| stats.order_count).sum()
     });
     let order_count = counted.map_err(|error| unavailable(&error.to_string()))?;
-    Ok(untagged(
-        views::total_orders(&user_id, currency, order_count),
-        None,
-    ))
+    let total = views::total_orders(&user_id, currency, order_count);
+    untagged(&state, total, None)
 }
 
 async fn total_spendings(
@@ -56,10 +54,8 @@ async fn total_spendings(
         (currency, spent)
     });
     let (currency, spent) = summed.map_err(|error| unavailable(&error.to_string()))?;
-    Ok(untagged(
-        views::total_spendings(&user_id, currency, spent),
-        None,
-    ))
+    let total = views::total_spendings(&user_id, currency, spent);
+    untagged(&state, total, None)
 }
 
 async fn top_users(

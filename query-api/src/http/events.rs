@@ -42,5 +42,5 @@ async fn events(request: HttpRequest, state: web::Data<State>) -> Result<HttpRes
 
 async fn lag(state: web::Data<State>) -> Result<HttpResponse, HttpError> {
     let seen = state.seen()?;
-    Ok(untagged(views::lag(&seen.lag), None))
+    untagged(&state, views::lag(&seen.lag), None)
 }

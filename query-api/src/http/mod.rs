@@ -22,7 +22,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{Error, web};
-use common::http::{Health, HttpError, Readiness};
+use common::http::{Health, HttpError, Readiness, Room};
 use common::ids::Currency;
 use serde_json::{Map, Value, json};
 
@@ -51,6 +51,14 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 const WAITING_ANOMALIES: usize = 64;
 const ANOMALIES_PATIENCE: Duration = Duration::from_secs(2);
 
+/// Large answers on their way. However little their clients take, it is at most as much, beside what the cache holds.
+const SENDING_BYTES: usize = 64 * 1024 * 1024;
+
+/// For [`State::sending`].
+pub(crate) fn sending_room() -> Arc<Room> {
+    Room::new(SENDING_BYTES)
+}
+
 /// One at a time: with a small sigma nearly everybody stands out, and each of a million sigmas is another question.
 pub(crate) fn anomalies_gate() -> Gate {
     Gate::new(1, WAITING_ANOMALIES, ANOMALIES_PATIENCE)
@@ -67,6 +75,8 @@ pub struct State {
     pub events: Events,
     /// Anomalies are the one question whose cost the asker chooses.
     pub anomalies: Gate,
+    /// For large answers until their clients have them.
+    pub sending: Arc<Room>,
     pub default_currency: Currency,
 }
 

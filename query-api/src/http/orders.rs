@@ -42,7 +42,7 @@ async fn order(
     // What breaks the rule for ids is nobody's id.
     let order_id = OrderId::parse(&path).map_err(|_| LoadError::UnknownOrder.to_http())?;
     let found = find_order(&state, order_id, wait).await?;
-    Ok(tagged(&request, &found, ROWS).await)
+    tagged(&request, &state, &found, ROWS).await
 }
 
 /// Waits for an order that is not stored yet.
@@ -146,7 +146,7 @@ async fn orders(request: HttpRequest, state: web::Data<State>) -> Result<HttpRes
         Asked::After(order_no) => load_newest(&state, limit, order_no).await,
     };
     let page = later_page.map_err(|error| error.to_http())?;
-    Ok(untagged(page, Some(started.elapsed())))
+    untagged(&state, page, Some(started.elapsed()))
 }
 
 async fn first_page_of_user(
@@ -161,7 +161,7 @@ async fn first_page_of_user(
         .read(|analytics| analytics.user(user_id.as_str()).is_some());
     if !is_known.map_err(|error| unavailable(&error.to_string()))? {
         // Who never ordered has no orders: strangers' ids reach neither the database nor the cache.
-        return Ok(untagged(OrdersPage::of_user(limit).into_json(), None));
+        return untagged(state, OrdersPage::of_user(limit).into_json(), None);
     }
     let key = Key::OrdersOfUser {
         user_id: user_id.clone(),
@@ -170,7 +170,7 @@ async fn first_page_of_user(
     let load = || load_orders_of_user(state, &user_id, limit, (Timestamp::MAX, OrderNo::MAX));
     let loaded = state.cache.answer(&key, seen.tick, load).await;
     let loaded = loaded.map_err(|failed| failed.error.to_http())?;
-    Ok(tagged(request, &loaded, ROWS).await)
+    tagged(request, state, &loaded, ROWS).await
 }
 
 async fn first_page(
@@ -185,7 +185,7 @@ async fn first_page(
         .answer(&Key::NewestOrders { limit }, seen.tick, load)
         .await;
     let loaded = loaded.map_err(|failed| failed.error.to_http())?;
-    Ok(tagged(request, &loaded, ROWS).await)
+    tagged(request, state, &loaded, ROWS).await
 }
 
 async fn load_orders_of_user(

@@ -45,7 +45,7 @@ async fn series_of_user(
     let grain = question.grain;
     let Some((from, to)) = frame.range().filter(|_| ends.is_some()) else {
         let empty = views::series_of_user(&user_id, currency, grain, &frame, &[]);
-        return Ok(untagged(empty, None));
+        return untagged(&state, empty, None);
     };
     let hours = Hours { from, to };
     let key = Key::SeriesOfUser {
@@ -66,7 +66,7 @@ async fn series_of_user(
     };
     let loaded = state.cache.answer(&key, seen.tick, load).await;
     let loaded = loaded.map_err(|failed| failed.error.to_http())?;
-    Ok(tagged(&request, &loaded, ROWS).await)
+    tagged(&request, &state, &loaded, ROWS).await
 }
 
 async fn active_users(
@@ -85,10 +85,8 @@ async fn active_users(
     let frame = frame(&question, ends)?;
     let grain = question.grain;
     let Some((from, to)) = frame.range().filter(|_| ends.is_some()) else {
-        return Ok(untagged(
-            views::active_users(currency, grain, &frame, &[]),
-            None,
-        ));
+        let empty = views::active_users(currency, grain, &frame, &[]);
+        return untagged(&state, empty, None);
     };
     let hours = Hours { from, to };
     let key = Key::ActiveUsers {
@@ -103,7 +101,7 @@ async fn active_users(
     };
     let loaded = state.cache.answer(&key, seen.tick, load).await;
     let loaded = loaded.map_err(|failed| failed.error.to_http())?;
-    Ok(tagged(&request, &loaded, ROWS).await)
+    tagged(&request, &state, &loaded, ROWS).await
 }
 
 /// The currency that is meant, and the hours of the user's first and last order in it: what is not named is about the

@@ -66,5 +66,5 @@ pub(super) async fn answer(
         .answer(&Key::Question(question), seen.tick, print)
         .await;
     let printed = printed.map_err(|failed| failed.error.to_http())?;
-    Ok(tagged(request, &printed, TOTALS).await)
+    tagged(request, state, &printed, TOTALS).await
 }

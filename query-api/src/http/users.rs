@@ -53,7 +53,7 @@ fn user(state: &State, user_id: &UserId) -> Result<HttpResponse, HttpError> {
     let stats = found
         .map_err(|error| unavailable(&error.to_string()))?
         .ok_or_else(unknown_user)?;
-    Ok(untagged(views::user(user_id, &stats), None))
+    untagged(state, views::user(user_id, &stats), None)
 }
 
 pub(super) fn unknown_user() -> HttpError {

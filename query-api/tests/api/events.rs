@@ -5,7 +5,7 @@ use lab::{Proxy, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::app::{App, PATIENCE, process, with_orders};
@@ -156,6 +156,29 @@ async fn listeners_are_few_enough_and_end_with_the_service() {
         "{:?}",
         started.elapsed()
     );
+}
+
+#[tokio::test]
+async fn a_listener_who_reads_nothing_gives_his_place_up() {
+    let database = lab::database().await;
+    let mut writer = Writer::new(&database).await;
+    let flags = ["--max-listeners", "1", "--send-timeout", "1s"];
+    let app = App::start_with(database.url(), &flags).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    // As little as it can be: it is full after some events.
+    socket.set_recv_buffer_size(1).unwrap();
+    let mut silent = socket.connect(app.address()).await.unwrap();
+    let request = b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    silent.write_all(request).await.unwrap();
+    silent.readable().await.unwrap();
+    assert_eq!(app.get("/events").await.status, 503);
+    eventually(PATIENCE, async || {
+        writer.commit(&[order("u")]).await;
+        let head = app.request(Method::HEAD, "/events", &[]).await;
+        (head.status == 200).then_some(()).ok_or(head.status)
+    })
+    .await;
+    drop(silent);
 }
 
 /// Each listener ends with its delays behind the moments in `told`.

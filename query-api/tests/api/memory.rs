@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
 use crate::app::{PATIENCE, process_with};
 use crate::writer::Writer;
 
@@ -71,5 +74,49 @@ async fn random_reads_leave_the_cache_within_its_bound() {
     eprintln!("a cache of {CACHE_BYTES} bytes has made the process grow by {grown}");
     // The allocator's and the connections' share is no part of the cache's bytes, and does not grow with what is read.
     assert!(grown < CACHE_BYTES * 6, "{grown}");
+    service.stop_within(Duration::from_secs(20)).await.unwrap();
+}
+
+/// A page as large as pages become.
+const FILL_A_PAGE: &str = "
+    INSERT INTO orders (order_no, order_id, user_id, currency, amount, created_at, received_at, content_hash, attributes)
+           SELECT n, 'order-' || n, 'user', 'USD', n, '2026-01-01', now(), decode(md5(n::text), 'hex'),
+                  jsonb_build_object('note', repeat(md5(n::text), 800))
+             FROM generate_series(1, 500) AS n";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_who_read_nothing_take_no_more_memory_than_there_is_for_large_answers() {
+    const CLIENTS: u64 = 100;
+    const PAGE: &str = "/orders?limit=500";
+    let database = lab::database().await;
+    let writer = Writer::new(&database).await;
+    writer.client().batch_execute(FILL_A_PAGE).await.unwrap();
+    let settings = [("SEND_TIMEOUT", "2s".to_owned())];
+    let mut service = process_with(&database, &settings).await;
+    let http = lab::Http::default();
+    let page = http.get(&service.url(PAGE)).await.unwrap().body.len() as u64;
+    assert!(page > 8_000_000, "{page}");
+    let resident = || service.process().unwrap().resident_bytes().unwrap();
+    let before = resident();
+    let mut silent = Vec::new();
+    for _ in 0..CLIENTS {
+        let mut stream = TcpStream::connect(service.address()).await.unwrap();
+        let request =
+            format!("GET {PAGE} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        // It has been answered, 200 or 503.
+        stream.readable().await.unwrap();
+        silent.push(stream);
+    }
+    let grown = resident().saturating_sub(before);
+    eprintln!(
+        "{CLIENTS} clients who do not read {page} bytes have made the process grow by {grown}"
+    );
+    assert!(grown < CLIENTS * page / 4, "{grown}");
+    for mut stream in silent {
+        let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut Vec::new())).await;
+        drop(read.expect("the connection has ended"));
+    }
+    assert_eq!(http.get(&service.url(PAGE)).await.unwrap().status, 200);
     service.stop_within(Duration::from_secs(20)).await.unwrap();
 }

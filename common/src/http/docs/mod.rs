@@ -24,6 +24,7 @@ use utoipa::openapi::{Components, ContentBuilder, OpenApi, Ref, RefOr, Response,
 use super::health::{LIVE, READY};
 use super::problem::{HttpError, PROBLEM_JSON, Problem};
 use super::server::readable;
+use super::slices::shared_body;
 
 /// What shows nothing of anybody's orders.
 pub(super) const DOCS_PATHS: [&str; 3] = ["/openapi.json", "/docs", "/docs/*"];
@@ -206,7 +207,7 @@ async fn document(json: web::Data<Bytes>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("application/json")
         .insert_header(REVALIDATE)
-        .body(json.get_ref().clone())
+        .body(shared_body(json.get_ref().clone()))
 }
 
 async fn page() -> HttpResponse {
@@ -241,5 +242,5 @@ async fn file(name: web::Path<String>) -> Result<HttpResponse, HttpError> {
         .content_type(content_type)
         .insert_header(KEEP)
         .insert_header(GZIP)
-        .body(Bytes::clone(compressed)))
+        .body(shared_body(Bytes::clone(compressed))))
 }

@@ -38,6 +38,7 @@ fn state() -> State {
         warmth: Warmth::default(),
         events,
         anomalies: http::anomalies_gate(),
+        sending: http::sending_room(),
         default_currency: config.default_currency,
     }
 }

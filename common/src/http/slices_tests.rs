@@ -1,0 +1,62 @@
+//! Large answers, and clients who take them slowly or not at all, over a real socket.
+
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::Readiness;
+use super::tests::{LARGE_ANSWERS, LARGE_BYTES, Running, start_with};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const SEND_TIMEOUT: [&str; 2] = ["--send-timeout", "1s"];
+
+/// Asks, and reads nothing.
+async fn silent(running: &Running) -> TcpStream {
+    let mut stream = TcpStream::connect(running.address()).await.unwrap();
+    let request = b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn large_answers_share_a_room_that_who_takes_nothing_gives_back_with_his_connection() {
+    let running = start_with(Readiness::Ready, &SEND_TIMEOUT);
+    let mut silent_ones = Vec::new();
+    for _ in 0..LARGE_ANSWERS {
+        let stream = silent(&running).await;
+        stream.readable().await.unwrap();
+        silent_ones.push(stream);
+    }
+    let (head, _) = running.ask("GET /large").await;
+    assert!(head.starts_with("http/1.1 503"), "{head}");
+    let started = Instant::now();
+    while !running.has_all_its_room() {
+        assert!(started.elapsed() < PATIENCE, "the room is still held");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    for mut stream in silent_ones {
+        let mut taken = Vec::new();
+        let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut taken)).await;
+        // A reset is an end too.
+        drop(read.expect("the connection has ended"));
+        assert!(taken.len() < LARGE_BYTES, "{}", taken.len());
+    }
+    let (_, body) = running.ask("GET /large").await;
+    assert_eq!(body.len(), LARGE_BYTES);
+}
+
+#[tokio::test]
+async fn who_takes_an_answer_slowly_gets_all_of_it() {
+    const PIECE: usize = 512 * 1024;
+    const PAUSE: Duration = Duration::from_millis(100);
+    let running = start_with(Readiness::Ready, &SEND_TIMEOUT);
+    let mut stream = silent(&running).await;
+    let started = Instant::now();
+    let mut piece = vec![0; PIECE];
+    for _ in 0..LARGE_BYTES / PIECE {
+        tokio::time::sleep(PAUSE).await;
+        stream.read_exact(&mut piece).await.unwrap();
+    }
+    assert!(started.elapsed() > Duration::from_secs(3), "that was fast");
+}

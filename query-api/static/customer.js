@@ -1,5 +1,6 @@
 // Who ordered: the customer's statistics and newest orders, as far as they can be had. The order stands without them.
 
+import { request } from "./access.js";
 import { copyable, element, time } from "./elements.js";
 import { counted, day, money, parse } from "./format.js";
 
@@ -23,7 +24,7 @@ export async function showCustomer(target, order, signal) {
 
 async function read(path, signal) {
   try {
-    const answer = await fetch(path, { signal });
+    const answer = await request(path, { signal });
     return answer.ok ? parse(await answer.text()) : null;
   } catch {
     return null;

@@ -1,5 +1,6 @@
 // The dashboard: the summary arrives by itself, and what belongs to it is asked for again when it has changed.
 
+import { request } from "./access.js";
 import { announce, element } from "./elements.js";
 import { clock, parse, plain } from "./format.js";
 import { follow } from "./live.js";
@@ -13,6 +14,8 @@ const ROWS = 8;
 const HOURS = 72;
 const DAYS = 60;
 const MONTHS = 24;
+
+const SAID = { live: "The figures are live", offline: "The connection is lost", locked: "An API key is needed" };
 
 const main = document.querySelector("main");
 const byId = (id) => document.getElementById(id);
@@ -52,8 +55,8 @@ const reconnect = follow({
   state(state) {
     if (main.dataset.state === state) return;
     main.dataset.state = state;
-    byId("offline").hidden = state === "live";
-    announce(state === "live" ? "The figures are live" : "The connection is lost");
+    byId("offline").hidden = state !== "offline";
+    announce(SAID[state]);
     showFreshness();
     if (state === "live" && summary !== null) refreshSoon();
   },
@@ -78,7 +81,8 @@ function showFreshness() {
   const asOf = freshness?.as_of ? clock(freshness.as_of) : null;
   byId("away").hidden = !(isLive && freshness?.database === "away");
   byId("live").dataset.state = isLive && freshness?.database !== "away" ? "live" : "stale";
-  byId("connection").textContent = isLive ? `Live${asOf ? `, as of ${asOf}` : ""}` : `Offline${asOf ? ` since ${asOf}` : ""}`;
+  byId("connection").textContent = isLive ? `Live${asOf ? `, as of ${asOf}` : ""}`
+    : main.dataset.state === "locked" ? "Waiting for a key" : `Offline${asOf ? ` since ${asOf}` : ""}`;
   for (const slot of main.querySelectorAll('[data-slot="as-of"]')) slot.textContent = asOf ?? "earlier";
 }
 
@@ -124,7 +128,7 @@ async function fill(id, path, show) {
 
 async function ask(path) {
   try {
-    const answer = await fetch(path, { signal: AbortSignal.timeout(TIMEOUT_MS) });
+    const answer = await request(path, { signal: AbortSignal.timeout(TIMEOUT_MS) });
     return answer.ok ? parse(await answer.text()) : null;
   } catch {
     return null;
@@ -150,16 +154,20 @@ function beginning(grain, lastOrderAt) {
   return grain === "hour" ? at.toISOString() : at.toISOString().slice(0, 10);
 }
 
-/** Drawn by the server. The old picture stays until the new one is there; what is unknown to the server tells the two apart. */
+/** Drawn by the server, and fetched, since a picture sends no key. The old one stays until the new one is there. */
 async function showChart(query) {
-  const size = narrow.matches ? "narrow" : "wide";
   const next = new Image();
-  next.src = `/charts/sales.svg?${query}&size=${size}&as_of=${encodeURIComponent(freshness?.as_of ?? "")}`;
   try {
+    const path = `/charts/sales.svg?${query}&size=${narrow.matches ? "narrow" : "wide"}`;
+    const answer = await request(path, { signal: AbortSignal.timeout(TIMEOUT_MS) });
+    if (!answer.ok) return;
+    next.src = URL.createObjectURL(await answer.blob());
     await next.decode();
   } catch {
+    URL.revokeObjectURL(next.src);
     return;
   }
+  URL.revokeObjectURL(chart.src);
   chart.src = next.src;
   chart.width = next.naturalWidth;
   chart.height = next.naturalHeight;

@@ -1,59 +1,79 @@
-// The connection to /events: it comes back by itself, and says whether it stands.
+// The connection to /events: it comes back by itself, and says whether it stands. The browser's own EventSource sends no key,
+// so its protocol is read here, as much of it as the server speaks.
+
+import { isLocked, request, whenUnlocked } from "./access.js";
 
 /** The server is never silent for longer than two seconds. */
 const SILENCE_MS = 7_000;
 const FIRST_RETRY_MS = 1_000;
 const MAX_RETRY_MS = 15_000;
+const EVENTS = ["summary", "freshness"];
 
 /**
- * Calls `on.summary` and `on.freshness` with the text of each event, and `on.state` with "live" or "offline". While the page
- * is not looked at there is no connection.
+ * Calls `on.summary` and `on.freshness` with the text of each event, and `on.state` with "live", "offline" or "locked" (a key is
+ * needed). While the page is not looked at there is no connection.
  */
 export function follow(on) {
-  let source = null;
+  let connection = new AbortController();
+  let lastEventId = null;
   let retryMs = FIRST_RETRY_MS;
   let timer;
 
-  function heard() {
-    clearTimeout(timer);
-    timer = setTimeout(reopen, SILENCE_MS);
-    retryMs = FIRST_RETRY_MS;
-    on.state("live");
-  }
-
   function open() {
     clearTimeout(timer);
-    source?.close();
-    source = null;
+    connection.abort();
     if (document.hidden) return;
-    source = new EventSource("/events");
-    for (const name of ["summary", "freshness"]) {
-      source.addEventListener(name, (event) => {
-        heard();
-        on[name](event.data);
-      });
-    }
-    source.addEventListener("error", lost);
-    timer = setTimeout(reopen, SILENCE_MS);
+    connection = new AbortController();
+    timer = setTimeout(lost, SILENCE_MS);
+    listen(connection.signal);
   }
 
-  /** The browser itself tries again after a cut connection, but not after an answer that it did not expect. */
-  function lost() {
-    on.state("offline");
-    if (source?.readyState !== EventSource.CLOSED) return;
+  async function listen(signal) {
+    const headers = lastEventId === null ? {} : { "last-event-id": lastEventId };
+    try {
+      const answer = await request("/events", { headers, signal });
+      if (answer.ok) await read(answer.body);
+    } catch {
+      // However it ended, it is over.
+    }
+    if (!signal.aborted) lost();
+  }
+
+  async function read(body) {
+    const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = "";
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      const events = (rest + value).split("\n\n");
+      rest = events.pop();
+      events.forEach(hear);
+    }
+  }
+
+  function hear(event) {
     clearTimeout(timer);
+    timer = setTimeout(lost, SILENCE_MS);
+    retryMs = FIRST_RETRY_MS;
+    on.state("live");
+    const fields = Object.fromEntries(event.split("\n").map((line) => line.split(/: (.*)/, 2)));
+    lastEventId = fields.id ?? lastEventId;
+    if (EVENTS.includes(fields.event)) on[fields.event](fields.data);
+  }
+
+  function lost() {
+    clearTimeout(timer);
+    connection.abort();
+    if (isLocked()) return on.state("locked");
+    on.state("offline");
     timer = setTimeout(open, retryMs);
     retryMs = Math.min(retryMs * 2, MAX_RETRY_MS);
-  }
-
-  function reopen() {
-    on.state("offline");
-    open();
   }
 
   document.addEventListener("visibilitychange", open);
   addEventListener("online", open);
   addEventListener("offline", () => on.state("offline"));
+  whenUnlocked(open);
   open();
   return open;
 }

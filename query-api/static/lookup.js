@@ -1,5 +1,6 @@
 // The lookup page: one field, one order, and an honest word where there is none. The address always names what is shown.
 
+import { request, whenUnlocked } from "./access.js";
 import { announce } from "./elements.js";
 import { clock, parse } from "./format.js";
 import { showCustomer } from "./customer.js";
@@ -34,7 +35,7 @@ async function lookUp(orderId) {
   let body;
   try {
     const path = `/orders/${encodeURIComponent(orderId)}?wait=${WAIT_SECONDS}`;
-    answer = await fetch(path, { signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]) });
+    answer = await request(path, { signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]) });
     body = await answer.text();
   } catch {
     if (!signal.aborted) unavailable("the server could not be reached.");
@@ -113,5 +114,6 @@ main.addEventListener("click", (event) => {
 });
 
 addEventListener("popstate", follow);
+whenUnlocked(follow);
 follow();
 if (main.dataset.state === "idle") field.focus();

@@ -62,7 +62,7 @@ export function anomalies({ users, count, sigma, currency }) {
         user.order_anomaly ? element("span", { class: "tag" }, "orders often") : null),
       counted(user.order_count, "order"), "note")))),
     rest > 0 ? element("p", { class: "note" },
-      element("a", { href: `/users/anomalies?currency=${currency}` }, `All ${integer(count)} as JSON`)) : null,
+      element("a", { href: `/users/anomalies?currency=${currency}`, "data-answer": "" }, `All ${integer(count)} as JSON`)) : null,
   ].filter((part) => part !== null);
 }
 

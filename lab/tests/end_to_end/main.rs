@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+mod access;
 mod crashes;
 mod dashboard;
 mod dataset;

@@ -12,7 +12,7 @@ use super::answer::{GZIP, VARY, accepts_gzip, matches_tag};
 use crate::compression::{self, Compressed};
 
 const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; \
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; base-uri 'none'; \
      form-action 'self'; frame-ancestors 'none'",
 );
 const REFERRER_POLICY: (HeaderName, HeaderValue) = (
@@ -39,12 +39,13 @@ macro_rules! assets {
 const HTML: &str = "text/html; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
-static ASSETS: [Asset; 13] = assets! {
+static ASSETS: [Asset; 14] = assets! {
     "index.html": HTML,
     "dashboard.html": HTML,
     "style.css": STYLE,
     "dashboard.css": STYLE,
     "icon.svg": "image/svg+xml",
+    "access.js": SCRIPT,
     "lookup.js": SCRIPT,
     "dashboard.js": SCRIPT,
     "panels.js": SCRIPT,

@@ -2,7 +2,7 @@ use reqwest::Method;
 
 use crate::app::with_orders;
 
-const FILES: [(&str, &str); 14] = [
+const FILES: [(&str, &str); 15] = [
     ("/", "text/html"),
     ("/?order_id=x", "text/html"),
     ("/static/style.css", "text/css"),
@@ -12,6 +12,7 @@ const FILES: [(&str, &str); 14] = [
     ("/static/dashboard.js", "text/javascript"),
     ("/static/panels.js", "text/javascript"),
     ("/static/live.js", "text/javascript"),
+    ("/static/access.js", "text/javascript"),
     ("/static/elements.js", "text/javascript"),
     ("/static/lookup.js", "text/javascript"),
     ("/static/order.js", "text/javascript"),

@@ -215,7 +215,7 @@ impl Service {
             );
             match reqwest::get(&url).await {
                 Ok(answer) if answer.status() == 200 => Ok(()),
-                Ok(answer) => bail!("{} is not ready: {}", self.name, answer.text().await?),
+                Ok(_) => bail!("{} is not ready\n{}", self.name, self.log_tail()),
                 Err(error) => bail!("{} is not ready: {error}", self.name),
             }
         };

@@ -29,12 +29,7 @@ struct NotReady;
 
 impl utoipa::IntoResponses for NotReady {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let away = HttpError::Unavailable {
-            detail: "looking for the broker".into(),
-            retry_after: READY_RETRY_AFTER,
-            order_id: None,
-        };
-        problems([("It is not ready", away)])
+        problems([("It is not ready; /health says why", not_ready())])
     }
 }
 
@@ -50,7 +45,7 @@ pub struct Health {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Readiness {
     Ready,
-    /// Why not, for whoever has to find out.
+    /// Why not, for whoever has to find out: told in `/health` alone.
     NotReady(String),
 }
 
@@ -83,11 +78,16 @@ pub(super) async fn live() -> impl Responder {
 pub(super) async fn ready(check: web::Data<dyn HealthCheck>) -> Result<impl Responder, HttpError> {
     match check.health().readiness {
         Readiness::Ready => Ok(web::Json(serde_json::json!({"status": "ready"}))),
-        Readiness::NotReady(reason) => Err(HttpError::Unavailable {
-            detail: reason,
-            retry_after: READY_RETRY_AFTER,
-            order_id: None,
-        }),
+        Readiness::NotReady(_) => Err(not_ready()),
+    }
+}
+
+/// Without the reason, which may name brokers: this is told to anyone, the report to whoever may read.
+fn not_ready() -> HttpError {
+    HttpError::Unavailable {
+        detail: "not ready".into(),
+        retry_after: READY_RETRY_AFTER,
+        order_id: None,
     }
 }
 

@@ -5,11 +5,14 @@
 //! own files. `/metrics` and the report of `/health` do show how business goes: they need a key that may read, which
 //! Prometheus can send.
 //!
+//! Without keys, on loopback, everyone on this machine is let in, but no page that a browser shows there ([`host`]).
+//!
 //! Probes are never counted; the operator's own `/metrics` and `/health` are not either, so that a flood does not blind him,
 //! once his key was known.
 //!
 //! [`Server::open_to_all`]: super::Server::open_to_all
 
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,6 +27,7 @@ use actix_web::{Error, HttpMessage as _, web};
 use super::cors::{Origin, Origins};
 use super::docs::DOCS_PATHS;
 use super::health::{LIVE, READY, REPORT};
+use super::host;
 use super::keys::{Key, Keys, KeysError, Need, Presented};
 use super::metrics::METRICS;
 use super::problem::HttpError;
@@ -37,7 +41,7 @@ pub struct GateConfig {
     #[arg(long, env = "API_KEYS_FILE")]
     pub api_keys_file: Option<PathBuf>,
 
-    /// Listen beyond loopback although no API keys are set.
+    /// Something else keeps strangers away: without API keys, listen beyond loopback, or answer there under any name.
     #[arg(long, env = "INSECURE", default_value_t = false, value_parser = clap::builder::BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
     pub insecure: bool,
 
@@ -69,6 +73,8 @@ pub(super) struct Gate {
     keys: Option<Arc<Keys>>,
     limiter: Option<Limiter>,
     origins: Origins,
+    /// Whether only those are let in who mean this machine.
+    local_alone: bool,
     /// Paths, and beginnings of paths where they end in `*`.
     open: Vec<&'static str>,
 }
@@ -76,10 +82,15 @@ pub(super) struct Gate {
 impl Gate {
     /// # Errors
     /// The keys cannot be used.
-    pub(super) fn new(config: &GateConfig) -> Result<Self, KeysError> {
-        let keys = config.api_keys_file.as_deref().map(Keys::read);
+    pub(super) fn new(config: &GateConfig, address: SocketAddr) -> Result<Self, KeysError> {
+        let keys = config
+            .api_keys_file
+            .as_deref()
+            .map(Keys::read)
+            .transpose()?;
         Ok(Self {
-            keys: keys.transpose()?.map(Arc::new),
+            local_alone: keys.is_none() && address.ip().is_loopback() && !config.insecure,
+            keys: keys.map(Arc::new),
             limiter: config
                 .rate_limit
                 .map(|rate| Limiter::new(rate, config.rate_limit_burst)),
@@ -113,6 +124,12 @@ impl Gate {
             };
         }
         let caller = match &self.keys {
+            _ if self.local_alone && !host::is_local(request.headers()) => {
+                Err(HttpError::Forbidden {
+                    detail: "without API keys this is answered as localhost or 127.0.0.1 alone"
+                        .into(),
+                })
+            }
             _ if self.origins.refuse(request) => Err(HttpError::Forbidden {
                 detail: "this page is of another origin, and CORS_ORIGINS does not name it".into(),
             }),

@@ -250,11 +250,31 @@ async fn without_the_setting_no_page_of_another_origin_is_told_anything() {
 }
 
 #[tokio::test]
+async fn without_keys_on_loopback_only_those_are_answered_who_mean_this_machine() {
+    let rebound = "Host: evil.example:8080\r\n";
+    let asked = async |arguments: &[&str], name: &str| {
+        let running = start_with(Readiness::Ready, arguments);
+        let (head, body) = running.ask_with("GET /thing", name).await;
+        (status(&head), body)
+    };
+    let (refused, problem) = asked(&[], rebound).await;
+    assert_eq!(refused, 403, "{problem}");
+    assert!(problem.contains("answered as localhost"), "{problem}");
+    assert_eq!(asked(&[], "Host: localhost:8080\r\n").await.0, 200);
+    assert_eq!(asked(&["--insecure"], rebound).await.0, 200);
+    // With keys a page has none to show; who has one may come by any name.
+    let keys = KeysFile::new("host");
+    let with_key = format!("{rebound}X-API-Key: {}\r\n", key("reader"));
+    assert_eq!(asked(&keys.argument(), rebound).await.0, 401);
+    assert_eq!(asked(&keys.argument(), &with_key).await.0, 200);
+}
+
+#[tokio::test]
 async fn what_is_refused_at_the_gate_is_answered_before_its_body_has_come() {
     let keys = KeysFile::new("body");
     let running = start_with(Readiness::Ready, &keys.argument());
     let mut stream = TcpStream::connect(running.address()).await.unwrap();
-    let head = "POST /thing HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n{";
+    let head = "POST /thing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n{";
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut answer = String::new();
     let read = stream.read_to_string(&mut answer);

@@ -9,6 +9,7 @@ mod gate;
 #[cfg(test)]
 mod gate_tests;
 mod health;
+mod host;
 mod keys;
 mod metrics;
 mod observe;

@@ -96,7 +96,7 @@ impl Server {
     /// # Errors
     /// The address is taken or not ours, or lies beyond loopback without keys or `insecure`; the keys cannot be used.
     pub fn bind(address: SocketAddr, config: &ServerConfig) -> Result<Self, BindError> {
-        let gate = Gate::new(&config.gate)?;
+        let gate = Gate::new(&config.gate, address)?;
         if !address.ip().is_loopback() && gate.keys().is_none() && !config.gate.insecure {
             return Err(BindError::Exposed(address));
         }

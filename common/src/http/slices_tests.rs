@@ -14,7 +14,7 @@ const SEND_TIMEOUT: [&str; 2] = ["--send-timeout", "1s"];
 /// Asks, and reads nothing.
 async fn silent(running: &Running) -> TcpStream {
     let mut stream = TcpStream::connect(running.address()).await.unwrap();
-    let request = b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n";
+    let request = b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n";
     stream.write_all(request).await.unwrap();
     stream
 }

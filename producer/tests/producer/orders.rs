@@ -215,7 +215,7 @@ async fn a_body_that_comes_too_slowly_is_given_up_and_others_are_served_meanwhil
     let topic = lab::topic(1).await;
     let app = App::ready(topic.brokers(), topic.name(), &["--body-timeout", "1s"]).await;
     let mut slow = TcpStream::connect(app.address).await.unwrap();
-    let head = "POST /orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 40\r\n\r\n{";
+    let head = "POST /orders HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 40\r\n\r\n{";
     slow.write_all(head.as_bytes()).await.unwrap();
     assert_eq!(
         app.post("/orders", r#"{"user_id":"u","amount":1}"#)
@@ -236,7 +236,7 @@ async fn a_body_in_pieces_of_unknown_length_is_read_up_to_its_limit() {
     let topic = lab::topic(1).await;
     let app = app(&topic).await;
     let mut stream = TcpStream::connect(app.address).await.unwrap();
-    let head = "POST /orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
+    let head = "POST /orders HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
     for piece in [r#"{"user_id":"#, r#""u","am"#, r#"ount":1}"#] {
         stream
@@ -259,7 +259,7 @@ async fn a_request_whose_client_hangs_up_does_no_harm() {
         let mut stream = TcpStream::connect(app.address).await.unwrap();
         let body = r#"{"user_id":"u","amount":1}"#;
         let head = format!(
-            "POST /orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            "POST /orders HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
         stream

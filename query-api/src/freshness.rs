@@ -48,12 +48,12 @@ impl Seen {
             lag,
         }
     }
+}
 
-    /// Older than [`BOUND`]: the database is away, or slow.
-    #[must_use]
-    pub fn is_stale(&self) -> bool {
-        self.looked_at.elapsed() > BOUND
-    }
+/// Whether what was seen at `looked_at` is older than [`BOUND`] by now: the database is away, or slow.
+#[must_use]
+pub fn is_stale(looked_at: Instant) -> bool {
+    looked_at.elapsed() > BOUND
 }
 
 /// Whether the last look came back.

@@ -110,8 +110,10 @@ async fn a_role_decides_and_a_403_names_what_is_missing() {
     );
     let (head, caller) = running.ask_as("boss", "GET /caller").await;
     assert_eq!(caller, "boss");
-    // What only a key's holder sees is kept nowhere.
+    // What only a key's holder sees is kept nowhere, or by himself.
     assert!(head.contains("cache-control: no-store"), "{head}");
+    let (head, _) = running.ask_as("boss", "GET /revalidated").await;
+    assert!(head.contains("cache-control: private, no-cache"), "{head}");
 }
 
 #[tokio::test]

@@ -25,6 +25,8 @@ const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
 const NO_PAGE: HeaderValue =
     HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
+const PRIVATE_NO_CACHE: HeaderValue = HeaderValue::from_static("private, no-cache");
 
 pub(super) async fn observe(
     request: ServiceRequest,
@@ -34,14 +36,15 @@ pub(super) async fn observe(
     let mut response = problem_unless_answered(next.call(request).await?);
     let is_error = response.status().is_client_error() || response.status().is_server_error();
     let is_private = KeyName::of(response.request()).is_some();
-    secure(response.headers_mut(), is_error || is_private);
+    secure(response.headers_mut(), is_error, is_private);
     record(&response, started.elapsed());
     Ok(response)
 }
 
 /// What every answer says to browsers and caches, unless its handler said otherwise: it is what it claims to be, it is no
-/// page, nobody may frame it, and errors and what only a key's holder may see are kept nowhere.
-fn secure(headers: &mut HeaderMap, must_not_be_kept: bool) {
+/// page, nobody may frame it, errors are kept nowhere, and what only a key's holder may see by himself at most: nowhere
+/// either, unless its handler has it asked for again each time.
+fn secure(headers: &mut HeaderMap, is_error: bool, is_private: bool) {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, NO_SNIFFING);
     let mut unless_said = |name: HeaderName, value: HeaderValue| {
         if !headers.contains_key(&name) {
@@ -50,8 +53,11 @@ fn secure(headers: &mut HeaderMap, must_not_be_kept: bool) {
     };
     unless_said(header::REFERRER_POLICY, NO_REFERRER);
     unless_said(header::CONTENT_SECURITY_POLICY, NO_PAGE);
-    if must_not_be_kept {
+    if is_error || is_private {
         unless_said(header::CACHE_CONTROL, NO_STORE);
+    }
+    if is_private && headers.get(header::CACHE_CONTROL) == Some(&NO_CACHE) {
+        headers.insert(header::CACHE_CONTROL, PRIVATE_NO_CACHE);
     }
 }
 

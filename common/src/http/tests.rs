@@ -80,6 +80,11 @@ pub(super) fn start_with(readiness: Readiness, arguments: &[&str]) -> Running {
             .service(readable("/number", async |_: web::Query<Parameters>| {
                 HttpResponse::Ok().finish()
             }))
+            .service(readable("/revalidated", async || {
+                HttpResponse::Ok()
+                    .insert_header(("cache-control", "no-cache"))
+                    .finish()
+            }))
             .service(readable("/slow", async || {
                 tokio::time::sleep(Duration::from_millis(300)).await;
                 HttpResponse::Ok().body("done")

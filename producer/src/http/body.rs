@@ -99,10 +99,13 @@ pub(super) fn too_large(limit: usize) -> HttpError {
     }
 }
 
-/// Nothing was published yet.
+/// Nothing was published yet. No order is named: whose id it will be shows only in the body, and an `Idempotency-Key` gives
+/// one only where that names none. To send another one would be to send another order.
 pub(super) fn no_room(what: &str) -> HttpError {
     HttpError::Unavailable {
-        detail: format!("too many {what} at once; nothing of this request was taken"),
+        detail: format!(
+            "too many {what} at once; nothing of this request was taken: send it again as it is"
+        ),
         retry_after: RETRY_AFTER,
         order_id: None,
     }

@@ -1,6 +1,7 @@
 //! The API over HTTP: reads what was asked, finds the answer in memory or has it loaded, and sends it.
 //!
 //! Every answer carries `X-As-Of`, read before anything that goes into the answer: every commit up to that time is in it.
+//! Whether that is too long ago (`X-Stale`) is decided when the answer is there.
 
 mod answer;
 mod charts;
@@ -19,17 +20,19 @@ use std::time::Duration;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{Error, web};
+use bytes::Bytes;
 use common::http::{Health, HttpError, Readiness, Room};
 use common::ids::Currency;
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 use crate::analytics::Live;
 use crate::cache::Cache;
 use crate::events::Events;
-use crate::freshness::{Database, Freshness, FreshnessReceiver, Seen, Totals};
+use crate::freshness::{Database, Freshness, FreshnessReceiver, Seen, Totals, is_stale};
 use crate::gate::Gate;
 use crate::repo::Repo;
 use crate::waiting::Waiting;
@@ -161,7 +164,7 @@ pub fn routes(config: &mut web::ServiceConfig, state: &web::Data<State>) {
     config.service(api);
 }
 
-/// Read before the request is looked at; true of whatever is answered.
+/// Read before the request is looked at; true of whatever is answered. Who has waited says himself how far he has seen.
 async fn as_of(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
@@ -169,20 +172,26 @@ async fn as_of(
     let seen = request.app_data::<web::Data<State>>().and_then(|state| {
         let freshness = state.freshness.borrow();
         let seen = freshness.seen.as_ref()?;
-        Some((seen.as_of_text.clone(), seen.is_stale()))
+        Some((seen.as_of_text.clone(), seen.looked_at))
     });
     let mut response = next.call(request).await?;
-    let Some((text, is_stale)) = seen else {
+    let Some((text, looked_at)) = seen else {
         return Ok(response);
     };
     let headers = response.headers_mut();
-    if let Ok(value) = HeaderValue::from_maybe_shared(text) {
-        headers.insert(X_AS_OF, value);
-    }
-    if is_stale {
-        headers.insert(X_STALE.0, X_STALE.1);
+    if !(is_stale(looked_at) && headers.contains_key(&X_AS_OF)) {
+        tell(text, looked_at, headers);
     }
     Ok(response)
+}
+
+fn tell(as_of: Bytes, looked_at: Instant, headers: &mut HeaderMap) {
+    if let Ok(value) = HeaderValue::from_maybe_shared(as_of) {
+        headers.insert(X_AS_OF, value);
+    }
+    if is_stale(looked_at) {
+        headers.insert(X_STALE.0, X_STALE.1);
+    }
 }
 
 fn unavailable(detail: &str) -> HttpError {

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::answer::{LoadError, ROWS, tagged, untagged};
 use super::parameters::{Limit, Parameters, invalid};
-use super::{State, unavailable};
+use super::{State, tell, unavailable};
 use crate::cache::{Answer, Key, Loaded, Origin};
 use crate::freshness::{Database, Seen};
 use crate::repo::OrderNo;
@@ -41,16 +41,20 @@ async fn order(
     parameters.finish()?;
     // What breaks the rule for ids is nobody's id.
     let order_id = OrderId::parse(&path).map_err(|_| LoadError::UnknownOrder.to_http())?;
-    let found = find_order(&state, order_id, wait).await?;
-    tagged(&request, &state, &found, ROWS).await
+    let (found, seen) = find_order(&state, order_id, wait).await?;
+    let mut response = tagged(&request, &state, &found, ROWS).await?;
+    if !wait.is_zero() {
+        tell(seen.as_of_text, seen.looked_at, response.headers_mut());
+    }
+    Ok(response)
 }
 
-/// Waits for an order that is not stored yet.
+/// Waits for an order that is not stored yet; with it, how far was seen before it was looked up.
 async fn find_order(
     state: &State,
     order_id: OrderId,
     wait: Duration,
-) -> Result<(Arc<Answer>, Origin), HttpError> {
+) -> Result<((Arc<Answer>, Origin), Seen), HttpError> {
     let deadline = Instant::now() + wait;
     let key = Key::Order(order_id.clone());
     loop {
@@ -60,7 +64,7 @@ async fn find_order(
             .answer(&key, seen.tick, || load_order(state, &order_id))
             .await;
         let failed = match loaded {
-            Ok(found) => return Ok(found),
+            Ok(found) => return Ok((found, seen)),
             Err(failed) => failed,
         };
         if !matches!(failed.error, LoadError::UnknownOrder) || Instant::now() >= deadline {

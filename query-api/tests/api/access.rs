@@ -39,5 +39,10 @@ async fn with_keys_pages_stay_open_and_answers_need_one_that_may_read() {
         assert_eq!(app.get(closed).await.status, 401, "{closed}");
         let answer = app.request(Method::GET, closed, &key).await;
         assert_eq!(answer.status, 200, "{closed}");
+        let cache_control = answer.header("cache-control");
+        assert!(
+            ["private, no-cache", "no-store"].contains(&cache_control),
+            "{closed}: {cache_control}"
+        );
     }
 }

@@ -1,7 +1,9 @@
 //! What answers say of themselves, and the form in which they travel.
 
 use std::io::Read;
+use std::time::Duration;
 
+use common::time::Timestamp;
 use lab::eventually;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -185,6 +187,40 @@ async fn ids_that_nobody_knows_neither_fill_the_cache_nor_take_every_connection(
             "it was looked up again, and is not kept"
         );
     }
+}
+
+/// How long an answer is fresh.
+const BOUND: Duration = Duration::from_millis(250);
+
+#[tokio::test]
+async fn an_answer_that_took_too_long_says_so_and_one_that_was_waited_for_does_not() {
+    let database = lab::database().await;
+    let mut writer = Writer::new(&database).await;
+    let order = |id: &str| json!({"order_id": id, "user_id": "u", "amount": 1});
+    writer.commit(&[order("slow")]).await;
+    let app = App::start_with(database.url(), &["--warm-orders", "0"]).await;
+    let mut blocker = database.client().await;
+    let blocking = blocker.transaction().await.unwrap();
+    let lock = "LOCK TABLE order_items IN ACCESS EXCLUSIVE MODE";
+    blocking.batch_execute(lock).await.unwrap();
+    let unlock = async {
+        tokio::time::sleep(BOUND * 2).await;
+        blocking.commit().await.unwrap();
+    };
+    let (slow, ()) = tokio::join!(app.get("/orders/slow"), unlock);
+    assert_eq!((slow.status, slow.header("x-stale")), (200, "true"));
+    let hit = app.get("/orders/slow").await;
+    assert_eq!((hit.status, hit.header("x-stale")), (200, ""));
+
+    let commit = async {
+        tokio::time::sleep(BOUND * 2).await;
+        writer.commit(&[order("late")]).await;
+    };
+    let asked = Timestamp::now();
+    let (late, ()) = tokio::join!(app.get("/orders/late?wait=20"), commit);
+    assert_eq!((late.status, late.header("x-stale")), (200, ""));
+    let as_of = Timestamp::parse(late.header("x-as-of")).unwrap();
+    assert!(as_of > asked, "{as_of} is before it was asked, {asked}");
 }
 
 #[tokio::test]

@@ -7,8 +7,8 @@
 //!
 //! Without keys, on loopback, everyone on this machine is let in, but no page that a browser shows there ([`host`]).
 //!
-//! Probes are never counted; the operator's own `/metrics` and `/health` are not either, so that a flood does not blind him,
-//! once his key was known.
+//! Probes are never counted; the operator's own looks at `/metrics` and `/health` are not either, so that a flood does not
+//! blind him, once his key was known. Without keys nobody can tell him from others.
 //!
 //! [`Server::open_to_all`]: super::Server::open_to_all
 
@@ -117,7 +117,8 @@ impl Gate {
 
     fn decide(&self, request: &ServiceRequest) -> Decision {
         let path = request.path();
-        if matches!(path, LIVE | READY) {
+        let looks = matches!(*request.method(), Method::GET | Method::HEAD);
+        if looks && matches!(path, LIVE | READY) {
             return Decision {
                 caller: Ok(None),
                 allowance: None,
@@ -136,7 +137,8 @@ impl Gate {
             Some(keys) if !self.is_open(path) => identify(keys, request).map(Some),
             _ => Ok(None),
         };
-        let of_operator = matches!(path, METRICS | REPORT) && caller.is_ok();
+        let of_operator =
+            looks && matches!(path, METRICS | REPORT) && matches!(caller, Ok(Some(_)));
         match &self.limiter {
             Some(limiter) if !of_operator => count(limiter, request, caller),
             _ => Decision {

@@ -184,6 +184,22 @@ async fn one_request_too_many_is_429_for_its_key_alone() {
         assert_eq!(status(&running.ask("GET /health/live").await.0), 200);
         assert_eq!(running.status_as("reader", "GET /metrics").await, 200);
     }
+    for path in ["/metrics", "/health"] {
+        let sent = running.status_as("boss", &format!("POST {path}")).await;
+        assert_eq!(sent, if path == "/metrics" { 405 } else { 429 }, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn without_keys_nobody_is_taken_for_the_operator() {
+    let running = start_with(Readiness::Ready, &["--rate-limit", "2/h"]);
+    let mut statuses = Vec::new();
+    for request in ["GET /metrics", "GET /health", "HEAD /metrics"] {
+        statuses.push(status(&running.ask(request).await.0));
+    }
+    assert_eq!(statuses, [200, 200, 429]);
+    assert_eq!(status(&running.ask("GET /health/ready").await.0), 200);
+    assert_eq!(status(&running.ask("POST /health/ready").await.0), 429);
 }
 
 #[tokio::test]

@@ -33,7 +33,7 @@ pub struct Config {
     #[arg(long, env = "WARM_ORDERS", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     pub warm_orders: u32,
 
-    /// Connections to PostgreSQL for what is not in memory; one more follows the changes.
+    /// Connections to PostgreSQL for what is not in memory; one more follows the changes, and one counts in whole periods.
     #[arg(long, env = "POOL_SIZE", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     pub pool_size: u16,
 

@@ -7,6 +7,7 @@ mod changes;
 mod orders;
 mod periods;
 mod rows;
+mod scans;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use tokio_postgres::Config;
 pub use changes::{Advance, ChangeReader, Identity, Look, Snapshot, Stand};
 pub use orders::{OrderNo, StoredOrder};
 pub use periods::{Hours, Ordered};
+use scans::Scans;
 
 use crate::gate::Gate;
 
@@ -29,8 +31,6 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(2);
 const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(3);
 /// Who waits for a connection is sent away when so many wait already for each there is.
 const WAITING_PER_CONNECTION: usize = 64;
-/// Who waits for a look at whole periods.
-const WAITING_SCANS: usize = 8;
 /// As `pg_stat_activity` shows these sessions.
 const APPLICATION_NAME: &str = "query-api";
 
@@ -81,9 +81,9 @@ impl From<tokio_postgres::Error> for RepoError {
 pub struct Repo {
     pool: Pool,
     max_waiting: usize,
-    /// Anybody may ask for ids that nobody has ever seen: they never hold the last connection, which lists and periods need.
+    /// Anybody may ask for ids that nobody has ever seen: they never hold the last connection of several, which lists need.
     single_orders: Arc<Gate>,
-    scans: Arc<Gate>,
+    scans: Scans,
 }
 
 impl Repo {
@@ -96,6 +96,7 @@ impl Repo {
         connections: usize,
         acquire_timeout: Duration,
     ) -> Result<Self, BuildError> {
+        let scans = Scans::new(database.clone(), acquire_timeout)?;
         let settings = PoolSettings {
             application_name: APPLICATION_NAME.into(),
             max_connections: connections,
@@ -108,7 +109,7 @@ impl Repo {
             pool: pg::pool(database, &settings)?,
             max_waiting,
             single_orders: Arc::new(Gate::new(single_orders, max_waiting, acquire_timeout)),
-            scans: Arc::new(Gate::new(1, WAITING_SCANS, LOOK_UP_TIMEOUT)),
+            scans,
         })
     }
 

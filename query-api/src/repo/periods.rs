@@ -1,9 +1,7 @@
 //! Orders by period, counted where they are stored: what the aggregates in memory do not tell. Purged orders count.
 //!
-//! A user's periods are found by an index over his orders. Who ordered in a period takes a look at every order of the
-//! period (some five million a second): one such look at a time, with more patience, and never on all connections.
-
-use std::time::Duration;
+//! A user's periods are found by an index over his orders. Who ordered in a period takes a scan over every order of the
+//! period, some five million a second ([`super::scans`]).
 
 use common::ids::{Currency, UserId};
 use common::money::Total;
@@ -12,9 +10,6 @@ use tokio_postgres::Row;
 
 use super::{Repo, RepoError, rows};
 use crate::analytics::{Grain, Hour};
-
-/// For a look at every order of a period.
-const SCAN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a user ordered in one period.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -87,29 +82,24 @@ impl Repo {
                             SELECT created_at, user_id FROM purged_orders
                              WHERE currency = $1 AND created_at >= $3 AND created_at < $4) AS all_orders) AS users
              GROUP BY period ORDER BY period";
-        let alone = self.scans.enter().await.map_err(|_| RepoError::Crowded)?;
-        let repo = self.clone();
-        let scan = async move {
-            let _alone = alone;
-            let mut client = repo.client().await?;
-            let transaction = client.transaction().await?;
-            transaction.batch_execute(&scan_setup()).await?;
-            let (from, to) = hours.instants();
-            let rows = transaction
-                .query(SQL, &[&currency.as_str(), &grain.name(), &from, &to])
-                .await?;
-            transaction.commit().await?;
-            let counted = rows
-                .iter()
-                .map(|row| Ok((Hour::of(row.try_get(0)?), count(row, 1)?)));
-            counted.collect()
-        };
-        // The statement's own limit comes first, unless nobody answers any more. Who asks and goes away does not end it:
-        // its connection would go back to the others with the statement still running.
-        let limit = SCAN_TIMEOUT + super::LOOK_UP_TIMEOUT;
-        let scanning = tokio::spawn(tokio::time::timeout(limit, scan));
-        let scanned = scanning.await.map_err(rows::corrupt)?;
-        scanned.unwrap_or(Err(RepoError::Silent(limit)))
+        let (from, to) = hours.instants();
+        let (currency, grain) = (currency.as_str().to_owned(), grain.name());
+        let rows = self
+            .scans
+            .rows(
+                SQL,
+                vec![
+                    Box::new(currency),
+                    Box::new(grain),
+                    Box::new(from),
+                    Box::new(to),
+                ],
+            )
+            .await?;
+        let counted = rows
+            .iter()
+            .map(|row| Ok((Hour::of(row.try_get(0)?), count(row, 1)?)));
+        counted.collect()
     }
 }
 
@@ -123,14 +113,4 @@ impl Hours {
 
 fn count(row: &Row, index: usize) -> Result<u64, RepoError> {
     u64::try_from(row.try_get::<_, i64>(index)?).map_err(rows::corrupt)
-}
-
-/// Whole ranges of pages are read, and as many ids kept as fit.
-fn scan_setup() -> String {
-    let timeout_ms = SCAN_TIMEOUT.as_millis();
-    format!(
-        "SET LOCAL enable_seqscan = on;
-         SET LOCAL statement_timeout = {timeout_ms};
-         SET LOCAL work_mem = '64MB'"
-    )
 }

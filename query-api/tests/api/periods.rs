@@ -1,6 +1,8 @@
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
-use crate::app::with_orders;
+use crate::app::{App, with_orders};
 
 fn order(user_id: &str, created_at: &str, amount: &str) -> Value {
     json!({"user_id": user_id, "amount": amount, "created_at": created_at})
@@ -166,4 +168,37 @@ async fn strangers_are_404_and_bad_parameters_are_named() {
             ["/query/from"]
         );
     }
+}
+
+#[tokio::test]
+async fn a_scan_takes_no_connection_from_look_ups_and_is_followed_by_as_long_a_rest() {
+    const SCAN: Duration = Duration::from_millis(1_500);
+    let orders = [order("u", "2026-01-01T00:00:00Z", "1")];
+    let (database, _writer, _other) = with_orders(&orders).await;
+    let app = App::start_with(database.url(), &["--pool-size", "1"]).await;
+    let mut blocker = database.client().await;
+    let blocking = blocker.transaction().await.unwrap();
+    // Look-ups of orders do not read it.
+    let lock = "LOCK TABLE purged_orders IN ACCESS EXCLUSIVE MODE";
+    blocking.batch_execute(lock).await.unwrap();
+    let started = Instant::now();
+    let status_and_time = async |path: &str| (app.get(path).await.status, started.elapsed());
+    let look_up = async {
+        tokio::time::sleep(SCAN / 3).await;
+        status_and_time("/orders?user_id=u&limit=7").await
+    };
+    let unlock = async {
+        tokio::time::sleep(SCAN).await;
+        blocking.commit().await.unwrap();
+    };
+    let scan = status_and_time("/users/active");
+    let (scanned, looked_up, ()) = tokio::join!(scan, look_up, unlock);
+    assert_eq!((scanned.0, looked_up.0), (200, 200));
+    assert!(scanned.1 >= SCAN, "{scanned:?}: nothing held it up");
+    assert!(looked_up.1 < SCAN, "{looked_up:?}: it waited for the scan");
+    // Another question: what is in memory needs no scan.
+    let next = status_and_time("/users/active?grain=year").await;
+    assert_eq!(next.0, 200);
+    let rested = next.1 - scanned.1;
+    assert!(rested >= SCAN / 2, "{rested:?} after {scanned:?}");
 }

@@ -20,10 +20,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::analytics::Live;
-use crate::freshness::{Database, Freshness, FreshnessReceiver};
+use crate::analytics::{Analytics, Live};
+use crate::freshness::{Database, Freshness, FreshnessReceiver, Seen, Totals};
 use crate::questions::Question;
-use crate::touches::Tick;
+use crate::touches::{Tick, Touches};
 use crate::views;
 
 /// Between two changes that are sent. With the feed's interval it stays below the bound on staleness, and it bounds what a
@@ -90,6 +90,25 @@ pub fn events(live: Arc<Live>, default_currency: Currency, capacity: usize) -> (
         printed: None,
     };
     (publisher, events)
+}
+
+/// What a listener is sent first where nothing has been ordered yet: for the API's description.
+pub(crate) fn example() -> String {
+    let live = Arc::new(Live::default());
+    live.replace(Some(Analytics::default()));
+    let tick = Touches::default().now();
+    let as_of = Timestamp::EPOCH;
+    let seen = Seen::new(tick, as_of, Instant::now(), Arc::default(), Arc::default());
+    let freshness = Freshness {
+        seen: Some(seen),
+        database: Database::Reachable,
+        totals: Totals::Loaded,
+    };
+    let currency = Currency::parse("USD").expect("it keeps the rule");
+    let (mut publisher, _) = events(live, currency, 0);
+    let first = publisher.print(&freshness).summary;
+    let text = first.map(|summary| summary.text).unwrap_or_default();
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// One who listens.
@@ -172,6 +191,14 @@ impl Publisher {
     }
 
     fn publish(&mut self, freshness: &Freshness) {
+        let state = self.print(freshness);
+        self.newest.send_replace(Arc::new(state));
+        counter!("query_api_events_total").increment(1);
+        #[expect(clippy::cast_precision_loss, reason = "a small number")]
+        gauge!("query_api_event_listeners").set(self.events.listeners() as f64);
+    }
+
+    fn print(&mut self, freshness: &Freshness) -> State {
         self.print_summary(freshness);
         let printed = print_freshness(freshness);
         let summary = self.printed.as_ref().map(|(_, json)| {
@@ -184,13 +211,10 @@ impl Publisher {
                 text: text.into(),
             }
         });
-        self.newest.send_replace(Arc::new(State {
+        State {
             summary,
             freshness: printed.into(),
-        }));
-        counter!("query_api_events_total").increment(1);
-        #[expect(clippy::cast_precision_loss, reason = "a small number")]
-        gauge!("query_api_event_listeners").set(self.events.listeners() as f64);
+        }
     }
 
     /// Only after a change; while the totals are loaded again the last one stands.

@@ -3,7 +3,6 @@ use std::pin::pin;
 use futures_util::{FutureExt, StreamExt};
 
 use super::*;
-use crate::analytics::Analytics;
 
 fn with_room_for(capacity: usize) -> (Publisher, Events) {
     let live = Arc::new(Live::default());
@@ -12,7 +11,7 @@ fn with_room_for(capacity: usize) -> (Publisher, Events) {
 }
 
 fn seen(tick: Tick) -> Freshness {
-    let seen = crate::freshness::Seen::new(
+    let seen = Seen::new(
         tick,
         Timestamp::parse("2026-01-01T00:00:00Z").unwrap(),
         Instant::now(),
@@ -22,12 +21,12 @@ fn seen(tick: Tick) -> Freshness {
     Freshness {
         seen: Some(seen),
         database: Database::Reachable,
-        totals: crate::freshness::Totals::Loaded,
+        totals: Totals::Loaded,
     }
 }
 
 fn tick(number: usize) -> Tick {
-    let touches = crate::touches::Touches::default();
+    let touches = Touches::default();
     for _ in 0..number {
         touches.mark([], []);
     }
@@ -115,4 +114,17 @@ fn changes_are_spaced_and_silence_is_short() {
     assert!(last(SPACING, tick(1), Database::Away).is_due(&now));
     assert!(!last(HEARTBEAT - SPACING, tick(1), Database::Reachable).is_due(&now));
     assert!(last(HEARTBEAT, tick(1), Database::Reachable).is_due(&now));
+}
+
+#[test]
+fn the_example_is_an_event_and_the_state_behind_it() {
+    let example = example();
+    let data: Vec<_> = example
+        .lines()
+        .filter_map(|line| line.strip_prefix("data: "))
+        .map(|json| serde_json::from_str::<serde_json::Value>(json).unwrap())
+        .collect();
+    assert_eq!(data.len(), 2, "{example}");
+    assert_eq!(data[0]["order_count"], 0);
+    assert_eq!(data[1]["database"], "reachable");
 }

@@ -50,8 +50,16 @@ async fn every_call_with_its_examples_is_answered_as_described() {
         } else {
             Method::GET
         };
-        let answer = app.request(method, &url, &[]).await;
+        let answer = app.request(method.clone(), &url, &[]).await;
         assert_eq!(answer.status, 200, "{url}: {}", answer.text());
+        let described = |header| response["headers"].get(header).is_some();
+        let has_age = !answer.header("x-as-of").is_empty();
+        assert_eq!(described("X-As-Of"), has_age, "{url}");
+        assert_eq!(described("X-Stale"), has_age, "{url}");
+        let all = [("if-none-match", "*")];
+        let known = app.request(method, &url, &all).await.status == 304;
+        let described = operation.value["responses"].get("304").is_some();
+        assert_eq!(described, known, "{url}");
         for (content_type, content) in contents(response) {
             assert!(
                 answer.header("content-type").starts_with(content_type),

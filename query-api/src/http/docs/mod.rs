@@ -3,6 +3,7 @@
 
 #![expect(dead_code, reason = "what is described here is answered elsewhere")]
 
+mod headers;
 mod shapes;
 #[cfg(test)]
 mod tests;
@@ -60,6 +61,11 @@ const ALIASES: [(&str, &str); 2] = [
 
 pub(super) fn docs() -> Docs {
     let mut document = Calls::openapi();
+    for (path, item) in &mut document.paths.paths {
+        if let Some(operation) = &mut item.get {
+            headers::describe(path, operation);
+        }
+    }
     for (canonical, alias) in ALIASES {
         let mut item = document.paths.paths[canonical].clone();
         if let Some(operation) = &mut item.get {
@@ -125,7 +131,7 @@ impl IntoResponses for NoRoom {
         ("order_id" = String, Path, example = "o-1"),
         ("wait" = Option<u8>, Query, description = "Seconds, up to 30, to wait for an order that was just accepted")),
     responses(
-        (status = 200, description = "The order; ETag and 304 save its body", body = Order, example = json!({
+        (status = 200, description = "The order", body = Order, example = json!({
             "order_id": "o-1", "user_id": "u1", "created_at": "2026-01-01T10:00:00Z", "currency": "EUR", "amount": "49.90",
             "items": [{"sku": "A-1", "name": "Kettle", "quantity": 2, "unit_price": "24.95", "total_price": "49.90"}]})),
         ProblemsOfOne))]
@@ -232,9 +238,7 @@ fn top_users_chart() {}
     params(("Last-Event-ID" = Option<String>, Header, description = "The id of the last summary received: it is not sent again")),
     responses(
         (status = 200, description = "summary: as /summary. freshness, every 2 seconds at least: up to when it is complete, whether the database is reachable or away, and the lag",
-            body = String, content_type = "text/event-stream", example = json!(concat!(
-                "retry: 1000\nid: 0f4b1c\nevent: summary\ndata: {\"order_count\":0,\"user_count\":0,\"dead_letter_count\":0,\"last_order_at\":null,\"currencies\":[]}\n\n",
-                "event: freshness\ndata: {\"as_of\":\"2026-01-01T10:00:00Z\",\"database\":\"reachable\",\"lag\":0,\"lag_read_at\":\"2026-01-01T09:59:59Z\"}\n\n"))),
+            body = String, content_type = "text/event-stream", example = json!(crate::events::example())),
         NoRoom))]
 fn events() {}
 

@@ -15,6 +15,7 @@ use metrics::Histogram;
 
 use super::keys::KeyName;
 use super::problem::{HttpError, PROBLEM_JSON};
+use super::slices::in_turn;
 
 const DURATION: &str = "http_request_duration_seconds";
 /// The route of requests to paths that nobody serves: one name for all, so that strangers cannot make up metrics.
@@ -30,15 +31,15 @@ const PRIVATE_NO_CACHE: HeaderValue = HeaderValue::from_static("private, no-cach
 
 pub(super) async fn observe(
     request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, Error> {
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let started = Instant::now();
     let mut response = problem_unless_answered(next.call(request).await?);
     let is_error = response.status().is_client_error() || response.status().is_server_error();
     let is_private = KeyName::of(response.request()).is_some();
     secure(response.headers_mut(), is_error, is_private);
     record(&response, started.elapsed());
-    Ok(response)
+    Ok(in_turn(response))
 }
 
 /// What every answer says to browsers and caches, unless its handler said otherwise: it is what it claims to be, it is no

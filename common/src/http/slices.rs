@@ -1,4 +1,4 @@
-//! Large answers on their way to clients who may never read them.
+//! Answers on their way to clients who may never read them.
 //!
 //! The server library copies what a body hands it into the connection's buffer, all of it, and asks for more while there is
 //! less than 32 KiB in that. So a body that comes as one piece is copied whole for a client who takes nothing. Small ones go
@@ -12,7 +12,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::body::{BodySize, BoxBody, EitherBody, MessageBody};
+use actix_web::dev::ServiceResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Bytes;
 
 use super::room::{NoRoom, Reserved, Room};
@@ -59,6 +62,49 @@ fn boxed(body: Bytes, held: Option<Reserved>) -> BoxBody {
         rest: body,
         _held: held,
     })
+}
+
+/// The body of an answer that has none, like 304.
+#[derive(Debug)]
+pub(super) struct Nothing;
+
+/// Lets an answer without a body wait until there is room in the connection's buffer, as those with one do. Else its head is
+/// put there however much is, and the next request is read: who asks on and on and takes nothing would fill the memory.
+pub(super) fn in_turn<B: MessageBody>(
+    response: ServiceResponse<B>,
+) -> ServiceResponse<EitherBody<B, Nothing>> {
+    response.map_body(|head, body| {
+        let is_empty = body.size() == BodySize::Sized(0);
+        if !is_empty && body.size() != BodySize::None {
+            return EitherBody::left(body);
+        }
+        // Of unknown length, which is what is asked for its next piece; but said to end at once, where that is to be said.
+        head.no_chunking(true);
+        let has_length = !matches!(
+            head.status,
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+        );
+        if is_empty && has_length {
+            let none = HeaderValue::from_static("0");
+            head.headers_mut().insert(header::CONTENT_LENGTH, none);
+        }
+        EitherBody::right(Nothing)
+    })
+}
+
+impl MessageBody for Nothing {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+
+    fn poll_next(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Infallible>>> {
+        Poll::Ready(None)
+    }
 }
 
 impl MessageBody for Slices {

@@ -60,3 +60,50 @@ async fn who_takes_an_answer_slowly_gets_all_of_it() {
     }
     assert!(started.elapsed() > Duration::from_secs(3), "that was fast");
 }
+
+#[tokio::test]
+async fn an_answer_without_a_body_is_as_it_was() {
+    let running = start_with(Readiness::Ready, &[]);
+    let mut stream = TcpStream::connect(running.address()).await.unwrap();
+    // One after the other on one connection: each ends where it should.
+    for (path, status, length) in [
+        ("/known", "304 Not Modified", None),
+        ("/number?n=1", "200 OK", Some("content-length: 0")),
+        ("/known", "304 Not Modified", None),
+    ] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        let head = String::from_utf8(head).unwrap();
+        assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{head}");
+        assert!(!head.contains("transfer-encoding"), "{head}");
+        let said = head.lines().find(|line| line.starts_with("content-length"));
+        assert_eq!(said, length, "{head}");
+    }
+}
+
+#[tokio::test]
+async fn who_reads_no_answers_is_not_read_either() {
+    /// More than the system's buffers take.
+    const TOO_MUCH: usize = 48 * 1024 * 1024;
+    const SILENCE: Duration = Duration::from_secs(1);
+    let running = start_with(Readiness::Ready, &[]);
+    for path in ["/thing", "/known"] {
+        let mut stream = TcpStream::connect(running.address()).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let requests = request.repeat(1_000);
+        let mut written = 0;
+        let mut write = async || {
+            let written = stream.write_all(requests.as_bytes());
+            tokio::time::timeout(SILENCE, written).await
+        };
+        while let Ok(taken) = write().await {
+            taken.unwrap();
+            written += requests.len();
+            assert!(written < TOO_MUCH, "{path}: it reads on and on");
+        }
+    }
+}

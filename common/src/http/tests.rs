@@ -80,6 +80,9 @@ pub(super) fn start_with(readiness: Readiness, arguments: &[&str]) -> Running {
             .service(readable("/number", async |_: web::Query<Parameters>| {
                 HttpResponse::Ok().finish()
             }))
+            .service(readable("/known", async || {
+                HttpResponse::NotModified().finish()
+            }))
             .service(readable("/revalidated", async || {
                 HttpResponse::Ok()
                     .insert_header(("cache-control", "no-cache"))

@@ -97,6 +97,7 @@ impl Program {
             address,
             place,
             running: None,
+            peak_resident_bytes: 0,
         };
         service.start()?;
         Ok(service)
@@ -147,6 +148,8 @@ pub struct Service {
     address: SocketAddr,
     place: PathBuf,
     running: Option<(Child, ProcessId)>,
+    /// Of the processes that were ended so far.
+    peak_resident_bytes: u64,
 }
 
 impl Service {
@@ -245,6 +248,7 @@ impl Service {
     /// # Errors
     /// It had ended already: the test did not kill what it meant to.
     pub async fn kill(&mut self) -> anyhow::Result<()> {
+        self.note_peak()?;
         self.signal(Signal::KILL)?;
         self.ended_within(REAP_PATIENCE).await?;
         Ok(())
@@ -255,6 +259,7 @@ impl Service {
     /// # Errors
     /// It had ended already, or did not end within `patience`.
     pub async fn stop_within(&mut self, patience: Duration) -> anyhow::Result<ExitStatus> {
+        self.note_peak()?;
         self.signal(Signal::TERM)?;
         self.ended_within(patience).await
     }
@@ -283,6 +288,23 @@ impl Service {
     pub fn process(&self) -> anyhow::Result<ProcessId> {
         let (_, process) = self.running.as_ref().context("it was started")?;
         Ok(*process)
+    }
+
+    /// The most resident memory that any of its processes has had, each looked at before it was killed or stopped.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn peak_resident_bytes(&mut self) -> anyhow::Result<u64> {
+        self.note_peak()?;
+        Ok(self.peak_resident_bytes)
+    }
+
+    /// What the kernel knows of a process goes with it.
+    fn note_peak(&mut self) -> anyhow::Result<()> {
+        ensure!(self.is_running(), "{} does not run", self.name);
+        let peak = self.process()?.peak_resident_bytes()?;
+        self.peak_resident_bytes = self.peak_resident_bytes.max(peak);
+        Ok(())
     }
 
     /// What its `/metrics` say now.

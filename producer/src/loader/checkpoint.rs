@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::account::FileMark;
 use super::input::Identity;
-use super::whole::replace;
+use super::whole::{remove, replace};
 
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Checkpoint {
@@ -86,7 +86,7 @@ impl Checkpoint {
     }
 
     pub(super) fn remove(path: &Path) -> io::Result<()> {
-        match fs::remove_file(path) {
+        match remove(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             Ok(()) | Err(_) => Ok(()),
         }

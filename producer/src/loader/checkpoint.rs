@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::account::FileMark;
+use super::arrival::Arrival;
 use super::input::Identity;
 use super::whole::{remove, replace};
 
@@ -15,6 +16,9 @@ use super::whole::{remove, replace};
 pub(super) struct Checkpoint {
     /// Where the lines went: what was settled there is not settled elsewhere.
     destination: String,
+    /// What is known of it besides its name.
+    #[serde(default)]
+    pub(super) arrival: Arrival,
     files: Vec<Entry>,
 }
 
@@ -30,6 +34,7 @@ impl Checkpoint {
     /// Of the inputs that can be known again.
     pub(super) fn of<'a>(
         destination: &str,
+        arrival: Arrival,
         files: impl Iterator<Item = (Option<&'a Identity>, FileMark)>,
     ) -> Self {
         let entries = files.filter_map(|(identity, mark)| {
@@ -40,6 +45,7 @@ impl Checkpoint {
         });
         Self {
             destination: destination.to_owned(),
+            arrival,
             files: entries.collect(),
         }
     }

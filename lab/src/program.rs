@@ -97,6 +97,7 @@ impl Program {
             address,
             place,
             running: None,
+            is_ended: false,
             peak_resident_bytes: 0,
         };
         service.start()?;
@@ -148,6 +149,8 @@ pub struct Service {
     address: SocketAddr,
     place: PathBuf,
     running: Option<(Child, ProcessId)>,
+    /// Whether the test itself has killed or stopped it.
+    is_ended: bool,
     /// Of the processes that were ended so far.
     peak_resident_bytes: u64,
 }
@@ -189,6 +192,7 @@ impl Service {
         let process = ProcessId::of(child.id())?;
         process.record(&self.place.join("pid"))?;
         self.running = Some((child, process));
+        self.is_ended = false;
         Ok(())
     }
 
@@ -236,6 +240,12 @@ impl Service {
         child.try_wait().expect("one's own child can be asked")
     }
 
+    /// How it ended although nobody has killed or stopped it.
+    pub fn ended_by_itself(&mut self) -> Option<ExitStatus> {
+        let status = self.exit_status()?;
+        (!self.is_ended).then_some(status)
+    }
+
     /// # Errors
     /// It has ended.
     pub fn signal(&mut self, signal: Signal) -> anyhow::Result<()> {
@@ -248,8 +258,7 @@ impl Service {
     /// # Errors
     /// It had ended already: the test did not kill what it meant to.
     pub async fn kill(&mut self) -> anyhow::Result<()> {
-        self.note_peak()?;
-        self.signal(Signal::KILL)?;
+        self.end(Signal::KILL)?;
         self.ended_within(REAP_PATIENCE).await?;
         Ok(())
     }
@@ -259,9 +268,15 @@ impl Service {
     /// # Errors
     /// It had ended already, or did not end within `patience`.
     pub async fn stop_within(&mut self, patience: Duration) -> anyhow::Result<ExitStatus> {
-        self.note_peak()?;
-        self.signal(Signal::TERM)?;
+        self.end(Signal::TERM)?;
         self.ended_within(patience).await
+    }
+
+    fn end(&mut self, signal: Signal) -> anyhow::Result<()> {
+        self.note_peak()?;
+        self.signal(signal)?;
+        self.is_ended = true;
+        Ok(())
     }
 
     /// Waits for its end.

@@ -83,16 +83,3 @@ async fn every_answer_that_differs_from_the_books_is_named() -> anyhow::Result<(
     assert!(verdict(&trio, &right, &altered).await.contains(&path));
     Ok(())
 }
-
-#[tokio::test]
-async fn the_most_memory_of_a_service_outlives_the_process_that_held_it() -> anyhow::Result<()> {
-    let mut trio = Trio::start().await?;
-    let first = trio.consumers[0].peak_resident_bytes()?;
-    trio.consumers[0].kill().await?;
-    assert!(trio.consumers[0].peak_resident_bytes().is_err());
-    trio.consumers[0].start()?;
-    // The new process has only begun to fill its own.
-    let peak = trio.consumers[0].peak_resident_bytes()?;
-    assert!(peak >= first, "{peak} after {first}");
-    Ok(())
-}

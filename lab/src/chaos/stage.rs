@@ -134,10 +134,10 @@ impl Stage {
         Ok(())
     }
 
-    /// With every fault mended, whoever does not run has ended by himself. He is started as his supervisor would.
+    /// Whoever has ended by himself is started as his supervisor would.
     pub(super) fn look_after(&mut self) -> anyhow::Result<()> {
         for service in services(&mut self.trio) {
-            if let Some(status) = service.exit_status() {
+            if let Some(status) = service.ended_by_itself() {
                 let ended = ended(service, &format!("ended by itself with {status}"));
                 self.violations.push(ended);
                 service.start()?;

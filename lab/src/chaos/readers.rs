@@ -182,7 +182,9 @@ impl<R: Rng + Send> Reader<R> {
                     ));
                 }
                 self.ask(&question).await;
-                tokio::time::sleep(PAUSE).await;
+                if !self.witness.has_seen(&order_id) {
+                    tokio::time::sleep(PAUSE).await;
+                }
             }
         }
     }

@@ -1,7 +1,8 @@
 //! Faults by chance, the same for the same seed, while orders come in; and afterwards the proof of the invariants.
 //!
 //! A [`Scenario`] says which faults may strike. Each run has servers of its own, so that nothing else feels them. Clients
-//! keep posting, a loader keeps loading, and each writes down what it was told: a 202 must be found, a 503 may be.
+//! keep posting, a loader keeps loading, and each writes down what it was told: a 202 must be found, a 503 may be. Readers
+//! keep asking, and hold what they are told against that.
 
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
@@ -11,17 +12,24 @@ use futures_util::FutureExt;
 use rand::{Rng, RngExt};
 
 use crate::orders::choices;
-use crate::tell_logs;
+use crate::{START_PATIENCE, tell_logs};
 
+mod books;
 mod fault;
+mod progress;
+mod readers;
 mod scenario;
 mod stage;
 mod traffic;
 mod verdict;
+mod witness;
 
 pub use scenario::{SCENARIOS, Scenario};
 
+use books::{Book, SharedBook};
 use fault::Fault;
+use progress::{ENOUGH, Progress};
+use readers::Readers;
 use stage::Stage;
 use traffic::Traffic;
 
@@ -45,7 +53,7 @@ pub struct Outcome {
     pub violations: Vec<String>,
     /// What struck, in order.
     pub injected: Vec<String>,
-    /// From the last repair until every answer held every order.
+    /// From the last repair until every answer held every order, those sent meanwhile too.
     pub recovery_seconds: f64,
 }
 
@@ -63,50 +71,61 @@ impl Scenario {
             recovery_seconds: 0.0,
         };
         tell_logs(true);
-        match told(self.play(seed, outcome.clone())).await {
-            Ok(played) => return played,
-            Err(error) => outcome
-                .violations
-                .push(format!("the run broke off: {error:#}")),
+        if let Err(error) = told(self.play(seed, &mut outcome)).await {
+            let broke_off = format!("the run broke off: {error:#}");
+            outcome.violations.push(broke_off);
         }
+        outcome.faults = outcome.injected.len();
         outcome
     }
 
-    async fn play(&'static self, seed: u64, mut outcome: Outcome) -> anyhow::Result<Outcome> {
+    async fn play(&self, seed: u64, outcome: &mut Outcome) -> anyhow::Result<()> {
         let mut random = choices(seed);
         let mut stage = Stage::set(self.consumers).await?;
-        let traffic = Traffic::start(&stage, seed, self.kills_loader);
+        let traffic = Traffic::start(&stage, seed, self.kills_loader)?;
+        let books = traffic.books().to_vec();
+        let readers = Readers::start(&stage, &books, seed, self.strikes_database());
+        let before = traffic.acknowledges(ENOUGH, START_PATIENCE).await;
+        let mut progress = Progress::beginning(before);
         let until = Instant::now() + STORM;
         while Instant::now() < until {
-            tokio::time::sleep(
-                random.random_range(Duration::from_millis(500)..Duration::from_millis(3_000)),
-            )
-            .await;
+            let pause = Duration::from_millis(500)..Duration::from_millis(3_000);
+            tokio::time::sleep(random.random_range(pause)).await;
             let faults = self.draw(&mut random);
-            for fault in &faults {
-                outcome.injected.push(fault.to_string());
-                stage.strike(*fault).await?;
-            }
-            let longest = faults
-                .iter()
-                .map(|fault| fault.longest())
-                .max()
-                .unwrap_or_default();
-            tokio::time::sleep(random.random_range(Duration::from_millis(50)..longest)).await;
-            for fault in faults {
-                stage.mend(fault).await?;
-            }
+            outcome
+                .injected
+                .extend(faults.iter().map(ToString::to_string));
+            let (began, before) = (Instant::now(), traffic.acknowledged());
+            last(&mut stage, &faults, &mut random).await?;
+            progress.enter(&faults, began.elapsed(), traffic.acknowledged() - before);
+            repair(&mut stage, faults).await?;
         }
-        outcome.faults = outcome.injected.len();
         stage.heal().await?;
         let healed = Instant::now();
-        let sent = traffic.finish(&stage).await?;
+        progress.after = traffic.acknowledges(ENOUGH, RECOVERY).await;
+        traffic.finish().await?;
+        outcome.violations = readers.finish(RECOVERY).await?;
         stage.settle(RECOVERY).await?;
         outcome.recovery_seconds = healed.elapsed().as_secs_f64();
-        (outcome.acked, outcome.unknown) = sent.counts();
-        outcome.violations = verdict::violations(&stage, sent).await?;
+        let books: Vec<Book> = books.iter().map(SharedBook::take).collect();
+        for (acknowledged, open) in books.iter().map(Book::counts) {
+            outcome.acked += acknowledged;
+            outcome.unknown += open;
+        }
+        outcome.violations.extend(progress.violations());
+        outcome.violations.extend(self.unproved(&stage));
+        outcome
+            .violations
+            .extend(verdict::violations(&mut stage, books).await?);
         tell_logs(!outcome.violations.is_empty());
-        Ok(outcome)
+        Ok(())
+    }
+
+    /// A fault that was set up and met nothing.
+    fn unproved(&self, stage: &Stage) -> Option<String> {
+        let loses_answers = |fault: &Fault| matches!(fault, Fault::CommitAnswersLost(_));
+        let unproved = self.faults.iter().all(loses_answers) && stage.answers_lost() == 0;
+        unproved.then(|| "no COMMIT has lost its answer, which proves nothing".to_owned())
     }
 
     /// One fault, or as many at once as the scenario allows, no two of which strike the same thing.
@@ -122,6 +141,24 @@ impl Scenario {
         }
         drawn
     }
+}
+
+/// Strikes, and lets it last for a while.
+async fn last(stage: &mut Stage, faults: &[Fault], random: &mut impl Rng) -> anyhow::Result<()> {
+    for fault in faults {
+        stage.strike(*fault).await?;
+    }
+    let longest = faults.iter().map(|fault| fault.longest()).max();
+    let lasting = Duration::from_millis(50)..longest.unwrap_or_default();
+    tokio::time::sleep(random.random_range(lasting)).await;
+    Ok(())
+}
+
+async fn repair(stage: &mut Stage, faults: Vec<Fault>) -> anyhow::Result<()> {
+    for fault in faults {
+        stage.mend(fault).await?;
+    }
+    stage.look_after()
 }
 
 /// The laboratory panics where something was not so within its patience: here that is one violation among others.

@@ -11,6 +11,7 @@ use tokio_postgres::Client;
 use crate::orders::TestOrder;
 use crate::{TestDatabase, TestTopic};
 
+mod contents;
 mod records;
 mod stored;
 mod tables;

@@ -42,7 +42,7 @@ impl Ledger {
         ledger
     }
 
-    fn enter(&mut self, order: &TestOrder) {
+    pub(crate) fn enter(&mut self, order: &TestOrder) {
         let time = order.created_at;
         let user = self
             .users

@@ -97,6 +97,8 @@ impl Program {
             address,
             place,
             running: None,
+            is_ended: false,
+            peak_resident_bytes: 0,
         };
         service.start()?;
         Ok(service)
@@ -147,6 +149,10 @@ pub struct Service {
     address: SocketAddr,
     place: PathBuf,
     running: Option<(Child, ProcessId)>,
+    /// Whether the test itself has killed or stopped it.
+    is_ended: bool,
+    /// Of the processes that were ended so far.
+    peak_resident_bytes: u64,
 }
 
 impl Service {
@@ -186,6 +192,7 @@ impl Service {
         let process = ProcessId::of(child.id())?;
         process.record(&self.place.join("pid"))?;
         self.running = Some((child, process));
+        self.is_ended = false;
         Ok(())
     }
 
@@ -233,6 +240,12 @@ impl Service {
         child.try_wait().expect("one's own child can be asked")
     }
 
+    /// How it ended although nobody has killed or stopped it.
+    pub fn ended_by_itself(&mut self) -> Option<ExitStatus> {
+        let status = self.exit_status()?;
+        (!self.is_ended).then_some(status)
+    }
+
     /// # Errors
     /// It has ended.
     pub fn signal(&mut self, signal: Signal) -> anyhow::Result<()> {
@@ -245,7 +258,7 @@ impl Service {
     /// # Errors
     /// It had ended already: the test did not kill what it meant to.
     pub async fn kill(&mut self) -> anyhow::Result<()> {
-        self.signal(Signal::KILL)?;
+        self.end(Signal::KILL)?;
         self.ended_within(REAP_PATIENCE).await?;
         Ok(())
     }
@@ -255,8 +268,15 @@ impl Service {
     /// # Errors
     /// It had ended already, or did not end within `patience`.
     pub async fn stop_within(&mut self, patience: Duration) -> anyhow::Result<ExitStatus> {
-        self.signal(Signal::TERM)?;
+        self.end(Signal::TERM)?;
         self.ended_within(patience).await
+    }
+
+    fn end(&mut self, signal: Signal) -> anyhow::Result<()> {
+        self.note_peak()?;
+        self.signal(signal)?;
+        self.is_ended = true;
+        Ok(())
     }
 
     /// Waits for its end.
@@ -283,6 +303,23 @@ impl Service {
     pub fn process(&self) -> anyhow::Result<ProcessId> {
         let (_, process) = self.running.as_ref().context("it was started")?;
         Ok(*process)
+    }
+
+    /// The most resident memory that any of its processes has had, each looked at before it was killed or stopped.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn peak_resident_bytes(&mut self) -> anyhow::Result<u64> {
+        self.note_peak()?;
+        Ok(self.peak_resident_bytes)
+    }
+
+    /// What the kernel knows of a process goes with it.
+    fn note_peak(&mut self) -> anyhow::Result<()> {
+        ensure!(self.is_running(), "{} does not run", self.name);
+        let peak = self.process()?.peak_resident_bytes()?;
+        self.peak_resident_bytes = self.peak_resident_bytes.max(peak);
+        Ok(())
     }
 
     /// What its `/metrics` say now.

@@ -170,6 +170,12 @@ impl Proxy {
             .expect("the proxy holds the sender");
     }
 
+    /// Answers lost so far.
+    #[must_use]
+    pub fn lost(&self) -> u32 {
+        *self.shared.sprung.borrow()
+    }
+
     /// Waits until `times` answers have been lost in all.
     ///
     /// # Panics

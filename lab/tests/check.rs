@@ -20,7 +20,7 @@ const SAVE: &str = "
     CREATE TABLE saved.dead_letters AS TABLE dead_letters;";
 
 const RESTORE: &str = "
-    TRUNCATE orders, order_items, payments, user_stats, sales_hourly, consumer_offsets, dead_letters,
+    TRUNCATE orders, order_items, payments, purged_orders, user_stats, sales_hourly, consumer_offsets, dead_letters,
              dead_letter_discards, lab.violations;
     INSERT INTO orders TABLE saved.orders;
     INSERT INTO order_items TABLE saved.order_items;
@@ -231,6 +231,129 @@ async fn an_order_that_is_missing_or_altered_or_nobodys_is_found() -> anyhow::Re
         "items of order 1",
     )
     .await
+}
+
+#[tokio::test]
+async fn an_order_that_is_counted_twice_is_found() -> anyhow::Result<()> {
+    let stage = Stage::set().await?;
+    // Rows and sums agree with each other, and not with what was sent.
+    let twice = |order_id: &str| {
+        format!(
+            "INSERT INTO orders (order_no, order_id, user_id, currency, amount, created_at, received_at, content_hash)
+             SELECT 77, {order_id}, user_id, currency, amount, created_at, received_at, content_hash
+               FROM orders WHERE order_no = 1;
+             INSERT INTO order_items (order_no, line, sku, quantity, total_price)
+             SELECT 77, line, sku, quantity, total_price FROM order_items WHERE order_no = 1;
+             UPDATE user_stats s SET order_count = order_count + 1, total_amount = total_amount + o.amount
+               FROM orders o WHERE o.order_no = 77 AND (s.user_id, s.currency) = (o.user_id, o.currency);
+             UPDATE sales_hourly s SET order_count = order_count + 1, amount = s.amount + o.amount, item_count = item_count
+                    + (SELECT count(*) FROM order_items WHERE order_no = 77)
+               FROM orders o
+              WHERE o.order_no = 77 AND (s.bucket, s.currency) = (date_trunc('hour', o.created_at, 'UTC'), o.currency)"
+        )
+    };
+    stage.finds(&twice("'again'"), "never accepted").await?;
+    stage
+        .finds(&twice("'again'"), "the topic's records make 3")
+        .await?;
+    stage
+        .run("ALTER TABLE orders DROP CONSTRAINT orders_order_id_key")
+        .await?;
+    stage.finds(&twice("order_id"), "is stored 2 times").await?;
+    stage.finds(&twice("order_id"), "user (").await?;
+    stage.finds(&twice("order_id"), "hour (").await
+}
+
+#[tokio::test]
+async fn an_order_that_is_stored_and_purged_is_found() -> anyhow::Result<()> {
+    let stage = Stage::set().await?;
+    stage
+        .finds(
+            "INSERT INTO purged_orders (order_id, content_hash, user_id, currency, amount, item_count, created_at)
+             SELECT order_id, content_hash, user_id, currency, amount, 1, created_at FROM orders WHERE order_no = 1",
+            "is stored and purged",
+        )
+        .await
+}
+
+#[tokio::test]
+async fn a_record_with_other_content_that_was_dropped_is_found_and_a_repeated_one_is_none()
+-> anyhow::Result<()> {
+    let stage = Stage::set().await?;
+    let publish = async |body: &serde_json::Value| {
+        let record = Record {
+            value: Some(body.to_string().into_bytes()),
+            ..Record::default()
+        };
+        stage.topic.publish(&record).await
+    };
+    let mut body = stage.orders[0].body.clone();
+    publish(&body).await?;
+    let passed = |next_offset: i64| {
+        format!("UPDATE consumer_offsets SET next_offset = {next_offset}, batch_no = batch_no + 1;")
+    };
+    // The feed's row stays behind; nothing else is to be said of a duplicate.
+    stage.run(&passed(5)).await?;
+    let violations = stage.violations(&stage.expected()).await?;
+    assert!(
+        violations.len() == 1 && violations[0].contains("the position is at batch 2"),
+        "{violations:#?}"
+    );
+    stage.run(RESTORE).await?;
+    body["edition"] = serde_json::json!(1);
+    let (_, offset) = publish(&body).await?;
+    stage
+        .finds(&passed(offset + 1), "record 0/5 was dropped")
+        .await?;
+    // As a dead letter it is in order.
+    let conflict = format!(
+        "{} INSERT INTO dead_letters (group_id, topic, partition, \"offset\", reason, detail, value, headers)
+            VALUES ('{GROUP}', '{}', 0, {offset}, 'conflict', 'it differs', convert_to('{body}', 'UTF8'), '{{}}')",
+        passed(offset + 1),
+        stage.topic.name(),
+        body = body.to_string().replace('\'', "''"),
+    );
+    stage.run(&conflict).await?;
+    let expected = stage.expected().dead_letter((0, offset), "conflict");
+    let violations = stage.violations(&expected).await?;
+    assert!(
+        violations
+            .iter()
+            .all(|violation| violation.contains("the position is at batch")),
+        "{violations:#?}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_kafka_has_committed_beyond_the_position_is_found() -> anyhow::Result<()> {
+    let stage = Stage::set().await?;
+    stage.topic.commit(GROUP, &[Some(4)]).await?;
+    stage
+        .finds(
+            "UPDATE consumer_offsets SET next_offset = 3, batch_no = 2",
+            "Kafka has Some(4) committed, the database 3",
+        )
+        .await
+}
+
+#[tokio::test]
+async fn a_session_that_stays_idle_in_transaction_is_found() -> anyhow::Result<()> {
+    let stage = Stage::set().await?;
+    let idle = stage.database.client().await;
+    idle.batch_execute("BEGIN; SELECT 1").await?;
+    lab::eventually(std::time::Duration::from_secs(20), async || {
+        let violations = stage.violations(&stage.expected()).await?;
+        anyhow::ensure!(
+            violations
+                .iter()
+                .any(|violation| violation.contains("is idle in transaction")),
+            "{violations:?}"
+        );
+        Ok(())
+    })
+    .await;
+    Ok(())
 }
 
 #[tokio::test]

@@ -86,6 +86,24 @@ impl Fault {
         }
     }
 
+    /// Whether orders cannot be acknowledged while it lasts.
+    #[must_use]
+    pub(super) fn stops_producer(self) -> bool {
+        match self.target() {
+            Target::Producer | Target::Broker => true,
+            Target::Consumer(_) | Target::QueryApi | Target::Database | Target::Path => false,
+        }
+    }
+
+    /// Whether a consumer cannot finish a batch while it lasts.
+    #[must_use]
+    pub(super) fn stops_batches(self) -> bool {
+        match self.target() {
+            Target::Database | Target::Path => true,
+            Target::Consumer(_) | Target::Producer | Target::QueryApi | Target::Broker => false,
+        }
+    }
+
     /// The longest it lasts: one that freezes goes beyond the consumers' session of 6 s.
     #[must_use]
     pub(super) fn longest(self) -> Duration {

@@ -1,6 +1,6 @@
 //! Which faults strike together, by name.
 
-use super::fault::Fault;
+use super::fault::{Fault, Target};
 use crate::Loss;
 
 /// A kind of bad night.
@@ -15,6 +15,15 @@ pub struct Scenario {
     pub(super) at_once: usize,
     /// A loader is killed and goes on with `--resume` too.
     pub(super) kills_loader: bool,
+}
+
+impl Scenario {
+    /// Whether its faults keep the query API from the database. Its way there is not the consumers'.
+    pub(super) fn strikes_database(&self) -> bool {
+        self.faults
+            .iter()
+            .any(|fault| fault.target() == Target::Database)
+    }
 }
 
 const ONE_AT_A_TIME: Scenario = Scenario {

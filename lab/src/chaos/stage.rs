@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use super::fault::Fault;
 use crate::patience::eventually;
 use crate::process::Signal;
-use crate::{OwnKafka, OwnPostgres, Proxy, Stop, Trio};
+use crate::{OwnKafka, OwnPostgres, Proxy, Service, Stop, Trio};
 
 /// Unconfirmed orders are answered soon, so that clients try again while the fault lasts.
 const DELIVERY_TIMEOUT: &str = "3s";
@@ -21,6 +21,10 @@ pub(super) struct Stage {
     pub trio: Trio,
     proxy: Proxy,
     lock: Option<JoinHandle<()>>,
+    /// The faults that last.
+    struck: Vec<Fault>,
+    /// What services did that they must not.
+    pub violations: Vec<String>,
     postgres: OwnPostgres,
     kafka: OwnKafka,
 }
@@ -48,22 +52,19 @@ impl Stage {
             trio,
             proxy,
             lock: None,
+            struck: Vec::new(),
+            violations: Vec::new(),
             postgres,
             kafka,
         })
     }
 
     pub(super) async fn strike(&mut self, fault: Fault) -> anyhow::Result<()> {
+        self.struck.push(fault);
         match fault {
             Fault::ConsumerKilled(number) => self.trio.consumers[number].kill().await,
             Fault::ConsumerFrozen(number) => self.trio.consumers[number].signal(Signal::STOP),
-            Fault::ConsumerStopped(number) => {
-                // With the database away it may not end in order; that is for the verdict on what it leaves.
-                self.trio.consumers[number]
-                    .stop_within(STOP_PATIENCE)
-                    .await
-                    .map(drop)
-            }
+            Fault::ConsumerStopped(number) => self.stop_consumer(number).await,
             Fault::ProducerKilled => self.trio.producer.kill().await,
             Fault::QueryApiKilled => self.trio.query_api.kill().await,
             Fault::DatabaseCrashed => self.postgres.stop(Stop::Immediate).await,
@@ -93,19 +94,12 @@ impl Stage {
 
     /// Ends a fault; what it broke may take longer.
     pub(super) async fn mend(&mut self, fault: Fault) -> anyhow::Result<()> {
+        self.struck.retain(|struck| *struck != fault);
         match fault {
             Fault::ConsumerKilled(number) | Fault::ConsumerStopped(number) => {
                 self.trio.consumers[number].start()
             }
-            Fault::ConsumerFrozen(number) => {
-                let consumer = &mut self.trio.consumers[number];
-                // What was taken away from a frozen member may have ended it.
-                if consumer.is_running() {
-                    consumer.signal(Signal::CONT)
-                } else {
-                    Ok(())
-                }
-            }
+            Fault::ConsumerFrozen(number) => self.trio.consumers[number].signal(Signal::CONT),
             Fault::ProducerKilled => self.trio.producer.start(),
             Fault::QueryApiKilled => self.trio.query_api.start(),
             Fault::DatabaseCrashed | Fault::DatabaseStopped => self.postgres.start_again().await,
@@ -126,18 +120,54 @@ impl Stage {
         .with_context(|| format!("after {fault}"))
     }
 
-    /// Nothing is broken any more; a service that gave up is started as its supervisor would.
-    pub(super) async fn heal(&mut self) -> anyhow::Result<()> {
-        self.proxy.disarm();
-        for service in std::iter::once(&mut self.trio.producer)
-            .chain(&mut self.trio.consumers)
-            .chain(std::iter::once(&mut self.trio.query_api))
-        {
-            if !service.is_running() {
+    async fn stop_consumer(&mut self, number: usize) -> anyhow::Result<()> {
+        let consumer = &mut self.trio.consumers[number];
+        let status = consumer.stop_within(STOP_PATIENCE).await?;
+        // A batch that the database does not take is given up in the end, which is said by the status.
+        let may_give_up = self.struck.iter().any(|fault| fault.stops_batches());
+        if !status.success() && !may_give_up {
+            self.violations.push(ended(
+                consumer,
+                &format!("was stopped and ended with {status}"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whoever has ended by himself is started as his supervisor would.
+    pub(super) fn look_after(&mut self) -> anyhow::Result<()> {
+        for service in services(&mut self.trio) {
+            if let Some(status) = service.ended_by_itself() {
+                let ended = ended(service, &format!("ended by itself with {status}"));
+                self.violations.push(ended);
                 service.start()?;
             }
         }
+        Ok(())
+    }
+
+    /// Nothing is broken any more, and every service says so.
+    pub(super) async fn heal(&mut self) -> anyhow::Result<()> {
+        self.proxy.disarm();
+        self.look_after()?;
         self.trio.ready().await;
+        Ok(())
+    }
+
+    /// Answers to COMMIT that were lost.
+    pub(super) fn answers_lost(&self) -> u32 {
+        self.proxy.lost()
+    }
+
+    /// Stops every service as an operator does.
+    pub(super) async fn stop(&mut self) -> anyhow::Result<()> {
+        for service in services(&mut self.trio) {
+            let status = service.stop_within(STOP_PATIENCE).await?;
+            if !status.success() {
+                let ended = ended(service, &format!("was stopped and ended with {status}"));
+                self.violations.push(ended);
+            }
+        }
         Ok(())
     }
 
@@ -159,6 +189,19 @@ impl Stage {
         eventually(patience, no_lag).await;
         Ok(())
     }
+}
+
+fn services(trio: &mut Trio) -> impl Iterator<Item = &mut Service> {
+    std::iter::once(&mut trio.producer)
+        .chain(&mut trio.consumers)
+        .chain(std::iter::once(&mut trio.query_api))
+}
+
+/// With the last that it said.
+fn ended(service: &Service, how: &str) -> String {
+    let log = service.log();
+    let last = log.lines().next_back().unwrap_or_default();
+    format!("{} {how}: {last}", service.name())
 }
 
 /// Held until the task is aborted, or the database goes away.

@@ -1,15 +1,17 @@
 //! The clients: each posts orders of its own one after another and writes down what it was told. Among new orders it repeats
 //! some, sends some ids again with other content, and some that are no orders.
 
-use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use rand::{Rng, RngExt};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::books::{EDITION, Receipt, SharedBook};
 use super::stage::Stage;
 use crate::orders::{self, Orders, TestOrder, choices};
 use crate::{Answer, Http, Program};
@@ -22,35 +24,16 @@ const PAUSE: Duration = Duration::from_millis(4);
 const TRIES: u32 = 3;
 const LOADED_ORDERS: usize = 20_000;
 const LOADER_RATE: &str = "--rate=800";
-/// What tells one content of an id from another: an attribute, so that no sum depends on which one stands.
-pub(super) const EDITION: &str = "edition";
+/// Between two looks at how many orders were acknowledged.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Orders under way.
 pub(super) struct Traffic {
-    stop: CancellationToken,
-    clients: Vec<JoinHandle<anyhow::Result<Sent>>>,
-    loader: Option<JoinHandle<anyhow::Result<Vec<TestOrder>>>>,
-}
-
-/// Where the broker put an order, as a 202 said.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Receipt {
-    pub order_id: String,
-    pub edition: u64,
-    pub partition: i64,
-    pub offset: i64,
-}
-
-/// What was sent, and what became of it as the clients know.
-#[derive(Debug, Default)]
-pub(super) struct Sent {
-    /// By id: the order, whether any content of it was acknowledged, and how many contents were sent.
-    pub orders: BTreeMap<String, (TestOrder, bool, u64)>,
-    pub receipts: Vec<Receipt>,
-    pub loaded: Vec<TestOrder>,
-    /// Requests whose outcome was left open.
-    pub open: usize,
-    pub violations: Vec<String>,
+    /// A run that breaks off stops them too.
+    stop: DropGuard,
+    books: Vec<SharedBook>,
+    clients: Vec<JoinHandle<anyhow::Result<()>>>,
+    loader: Option<JoinHandle<anyhow::Result<()>>>,
 }
 
 enum Told {
@@ -59,68 +42,70 @@ enum Told {
     Nothing,
 }
 
-impl Sent {
-    /// How many orders were acknowledged, and how many were left open.
-    pub(super) fn counts(&self) -> (usize, usize) {
-        let acknowledged = self
-            .orders
-            .values()
-            .filter(|(_, acknowledged, _)| *acknowledged);
-        (
-            acknowledged.count() + self.loaded.len(),
-            self.orders
-                .values()
-                .filter(|(_, acknowledged, _)| !*acknowledged)
-                .count(),
-        )
-    }
-
-    fn absorb(&mut self, other: Self) {
-        self.orders.extend(other.orders);
-        self.receipts.extend(other.receipts);
-        self.open += other.open;
-        self.violations.extend(other.violations);
-    }
-}
-
 impl Traffic {
-    pub(super) fn start(stage: &Stage, seed: u64, kills_loader: bool) -> Self {
+    pub(super) fn start(stage: &Stage, seed: u64, kills_loader: bool) -> anyhow::Result<Self> {
         let stop = CancellationToken::new();
         let url = stage.trio.producer.url("/orders");
-        let clients = (0..CLIENTS)
-            .map(|number| {
-                // Ids begin with the stream's seed: no two clients share any.
-                let seed = seed * 1_000 + number;
-                tokio::spawn(Client::new(seed, url.clone()).post_until(stop.clone()))
-            })
-            .collect();
-        let loader = kills_loader.then(|| {
-            let program = stage.trio.program("loader");
-            tokio::spawn(load(program, seed, stop.clone()))
+        let mut books = Vec::new();
+        let clients = (0..CLIENTS).map(|number| {
+            let book = SharedBook::default();
+            books.push(book.clone());
+            // Ids begin with the stream's seed: no two clients share any.
+            let seed = seed * 1_000 + number;
+            tokio::spawn(Client::new(seed, url.clone(), book).post_until(stop.clone()))
         });
-        Self {
-            stop,
+        let clients = clients.collect();
+        let loader = if kills_loader {
+            let book = SharedBook::default();
+            books.push(book.clone());
+            let program = stage.trio.program("loader");
+            let file = orders_to_load(seed, &book)?;
+            let loader = program.argument("--resume").argument("--json");
+            Some(tokio::spawn(load(loader, file, seed, book, stop.clone())))
+        } else {
+            None
+        };
+        Ok(Self {
+            stop: stop.drop_guard(),
+            books,
             clients,
             loader,
+        })
+    }
+
+    /// What is written down while orders come in.
+    pub(super) fn books(&self) -> &[SharedBook] {
+        &self.books
+    }
+
+    /// How many 202s there were so far.
+    pub(super) fn acknowledged(&self) -> usize {
+        let receipts = |book: &SharedBook| book.lock().receipts.len();
+        self.books.iter().map(receipts).sum()
+    }
+
+    /// Waits until `more` orders were acknowledged than by now, and says how many there were within `patience`.
+    pub(super) async fn acknowledges(&self, more: usize, patience: Duration) -> usize {
+        let (before, deadline) = (self.acknowledged(), Instant::now() + patience);
+        loop {
+            let acknowledged = self.acknowledged() - before;
+            if acknowledged >= more || Instant::now() >= deadline {
+                return acknowledged;
+            }
+            tokio::time::sleep(LOOK).await;
         }
     }
 
     /// Stops the clients and waits for their last answers; a loader ends its file.
-    pub(super) async fn finish(self, stage: &Stage) -> anyhow::Result<Sent> {
-        self.stop.cancel();
-        let mut sent = Sent::default();
+    pub(super) async fn finish(self) -> anyhow::Result<()> {
+        drop(self.stop);
         for client in self.clients {
-            sent.absorb(client.await??);
+            client.await??;
         }
         if let Some(loader) = self.loader {
-            sent.loaded = loader.await??;
+            loader.await??;
         }
-        ensure!(
-            !sent.receipts.is_empty(),
-            "{} took no order at all",
-            stage.trio.producer.name()
-        );
-        Ok(sent)
+        Ok(())
     }
 }
 
@@ -129,23 +114,23 @@ struct Client<R> {
     random: R,
     http: Http,
     url: String,
-    sent: Sent,
+    book: SharedBook,
 }
 
 impl Client<()> {
-    fn new(seed: u64, url: String) -> Client<impl Rng + Send> {
+    fn new(seed: u64, url: String, book: SharedBook) -> Client<impl Rng + Send> {
         Client {
             orders: Orders::seeded(seed).of_users(USERS),
             random: choices(seed),
             http: Http::default(),
             url,
-            sent: Sent::default(),
+            book,
         }
     }
 }
 
 impl<R: Rng + Send> Client<R> {
-    async fn post_until(mut self, stop: CancellationToken) -> anyhow::Result<Sent> {
+    async fn post_until(mut self, stop: CancellationToken) -> anyhow::Result<()> {
         while !stop.is_cancelled() {
             match self.random.random_range(0..100) {
                 0..80 => self.post_new().await?,
@@ -155,14 +140,12 @@ impl<R: Rng + Send> Client<R> {
             }
             tokio::time::sleep(PAUSE).await;
         }
-        Ok(self.sent)
+        Ok(())
     }
 
     async fn post_new(&mut self) -> anyhow::Result<()> {
         let order = self.orders.next().context("an endless stream")?;
-        self.sent
-            .orders
-            .insert(order.order_id.clone(), (order.clone(), false, 1));
+        self.book.lock().enter(order.clone());
         self.post(&order.order_id, &order.body, 0).await;
         Ok(())
     }
@@ -178,13 +161,13 @@ impl<R: Rng + Send> Client<R> {
         let Some(order) = self.earlier() else {
             return Ok(());
         };
-        let (_, _, editions) = self
-            .sent
-            .orders
-            .get_mut(&order.order_id)
-            .context("it was sent")?;
-        let edition = *editions;
-        *editions += 1;
+        let edition = {
+            let mut book = self.book.lock();
+            let entry = book.orders.get_mut(&order.order_id);
+            let entry = entry.context("it was sent")?;
+            entry.editions += 1;
+            entry.editions - 1
+        };
         let mut body = order.body.clone();
         body[EDITION] = json!(edition);
         self.post(&order.order_id, &body, edition).await;
@@ -195,17 +178,16 @@ impl<R: Rng + Send> Client<R> {
         let body = json!({"order_id": "never", "user_id": "u", "amount": "-1"});
         let told = tell(self.http.post_json(&self.url, &body).await);
         if let Ok(Told::Accepted { .. }) = told {
-            self.sent.violations.push(format!("{body} was accepted"));
+            let violation = format!("{body} was accepted");
+            self.book.lock().violations.push(violation);
         }
     }
 
     fn earlier(&mut self) -> Option<TestOrder> {
-        let skip = self.random.random_range(0..self.sent.orders.len().max(1));
-        self.sent
-            .orders
-            .values()
-            .nth(skip)
-            .map(|(order, ..)| order.clone())
+        let book = self.book.lock();
+        let skip = self.random.random_range(0..book.orders.len().max(1));
+        let entry = book.orders.values().nth(skip);
+        entry.map(|entry| entry.order.clone())
     }
 
     /// Tries until there is an answer, or the outcome is left open.
@@ -213,31 +195,27 @@ impl<R: Rng + Send> Client<R> {
         for attempt in 1..=TRIES {
             match tell(self.http.post_json(&self.url, body).await) {
                 Ok(Told::Accepted { partition, offset }) => {
-                    if let Some((_, acknowledged, _)) = self.sent.orders.get_mut(order_id) {
-                        *acknowledged = true;
+                    let mut book = self.book.lock();
+                    if let Some(entry) = book.orders.get_mut(order_id) {
+                        entry.acknowledged = true;
                     }
-                    self.sent.receipts.push(Receipt {
+                    return book.receipts.push(Receipt {
                         order_id: order_id.to_owned(),
                         edition,
                         partition,
                         offset,
                     });
-                    return;
                 }
                 Ok(Told::Rejected) => {
-                    self.sent.violations.push(format!("{body} was refused"));
-                    return;
+                    let violation = format!("{body} was refused");
+                    return self.book.lock().violations.push(violation);
                 }
                 Ok(Told::Nothing) => {}
-                Err(violation) => {
-                    self.sent.violations.push(violation);
-                    return;
-                }
+                Err(violation) => return self.book.lock().violations.push(violation),
             }
             let wait = Duration::from_millis(100) * attempt;
             tokio::time::sleep(self.random.random_range(wait / 2..wait)).await;
         }
-        self.sent.open += 1;
     }
 }
 
@@ -263,37 +241,55 @@ fn tell(answer: anyhow::Result<Answer>) -> Result<Told, String> {
     }
 }
 
-/// A loader that is killed and goes on, until the storm is over; then it ends its file.
-async fn load(
-    program: Program,
-    seed: u64,
-    stop: CancellationToken,
-) -> anyhow::Result<Vec<TestOrder>> {
+/// A file of orders, which are in the book before any is sent.
+fn orders_to_load(seed: u64, book: &SharedBook) -> anyhow::Result<PathBuf> {
     let orders: Vec<TestOrder> = Orders::seeded(seed * 1_000 + CLIENTS)
         .of_users(USERS)
         .take(LOADED_ORDERS)
         .collect();
     let file = orders::file(&orders)?;
+    let mut book = book.lock();
+    for order in orders {
+        book.enter(order);
+    }
+    Ok(file)
+}
+
+/// A loader that is killed and goes on, until the storm is over; then it ends its file.
+async fn load(
+    loader: Program,
+    file: PathBuf,
+    seed: u64,
+    book: SharedBook,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let file = file.to_string_lossy().into_owned();
     let mut random = choices(seed);
-    let loader = program.argument("--resume").argument("--json");
-    let slow = loader
-        .clone()
-        .argument(LOADER_RATE)
-        .argument(file.to_string_lossy());
-    while !stop.is_cancelled() {
+    let slow = loader.clone().argument(LOADER_RATE).argument(&*file);
+    let (mut kills, mut is_loaded) = (0, false);
+    while !is_loaded && !stop.is_cancelled() {
         let life = random.random_range(Duration::from_millis(500)..Duration::from_secs(6));
-        // Its process is killed with the future.
-        if let Ok(ended) = tokio::time::timeout(life, slow.run()).await
-            && ended?.status.success()
-        {
-            return Ok(orders);
+        match tokio::time::timeout(life, slow.run()).await {
+            // Its process is killed with the future.
+            Err(_) => kills += 1,
+            Ok(ended) => is_loaded = ended?.status.success(),
         }
     }
-    let ended = loader.argument(file.to_string_lossy()).run().await?;
-    ensure!(
-        ended.status.success(),
-        "the loader could not finish: {}",
-        String::from_utf8_lossy(&ended.stderr)
-    );
-    Ok(orders)
+    if !is_loaded {
+        let ended = loader.argument(file).run().await?;
+        ensure!(
+            ended.status.success(),
+            "the loader could not finish: {}",
+            String::from_utf8_lossy(&ended.stderr)
+        );
+    }
+    let mut book = book.lock();
+    for entry in book.orders.values_mut() {
+        entry.acknowledged = true;
+    }
+    if kills == 0 {
+        book.violations
+            .push("the loader ended before it was killed once".to_owned());
+    }
+    Ok(())
 }

@@ -5,49 +5,54 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::books::{Book, EDITION, Entry, Receipt, canonical};
 use super::stage::Stage;
 use super::told;
-use super::traffic::{EDITION, Receipt, Sent};
 use crate::StoredRecord;
 use crate::answers;
 use crate::check::Expected;
 use crate::ledger::Ledger;
 use crate::orders::TestOrder;
 
-/// The most memory a service may hold, whatever happened.
-const MEMORY_BOUND: u64 = 256 * 1024 * 1024;
-/// Orders whose whole answer is compared.
-const COMPARED: usize = 300;
+/// The most memory that any process of a service may hold, whatever happened.
+const PRODUCER_MIB: u64 = 150;
+const CONSUMER_MIB: u64 = 150;
+const QUERY_API_MIB: u64 = 300;
+/// Orders of each client whose whole answers are compared: the last ones, and as many again from all of its time.
+const COMPARED: usize = 30;
 
-pub(super) async fn violations(stage: &Stage, sent: Sent) -> anyhow::Result<Vec<String>> {
-    let trio = &stage.trio;
-    let records = Contents::of(&trio.topic.records().await?);
+pub(super) async fn violations(stage: &mut Stage, books: Vec<Book>) -> anyhow::Result<Vec<String>> {
+    let records = Contents::of(&stage.trio.topic.records().await?);
     let stored = stored_editions(stage).await?;
-    let mut violations = sent.violations;
-    violations.extend(records.lost(&sent.receipts));
+    let mut violations = Vec::new();
+    for book in &books {
+        violations.extend(book.violations.iter().cloned());
+        violations.extend(records.lost(&book.receipts));
+    }
     violations.extend(records.usurped(&stored));
+    violations.extend(answers(stage, &books, &stored).await);
 
-    let (acknowledged, unknown): (Vec<_>, Vec<_>) = sent
-        .orders
-        .into_values()
-        .partition(|(_, acknowledged, _)| *acknowledged);
-    let order = |(order, ..): (TestOrder, bool, u64)| order;
-    let mut expected = Expected {
-        acknowledged: acknowledged
-            .into_iter()
-            .map(order)
-            .chain(sent.loaded)
-            .collect(),
-        unknown: unknown.into_iter().map(order).collect(),
-        ..Expected::default()
-    };
+    let mut expected = expected(books);
     for (partition, offset) in records.conflicts(&stored) {
         expected = expected.dead_letter((partition, offset), "conflict");
     }
-    violations.extend(trio.scene().violations(&expected).await?);
+    violations.extend(stage.trio.scene().violations(&expected).await?);
     violations.extend(memory(stage)?);
-    violations.extend(answers(stage, &expected, &stored).await);
+    stage.stop().await?;
+    violations.append(&mut stage.violations);
     Ok(violations)
+}
+
+fn expected(books: Vec<Book>) -> Expected {
+    let entries = books.into_iter().flat_map(|book| book.orders.into_values());
+    let (acknowledged, unknown): (Vec<Entry>, Vec<Entry>) =
+        entries.partition(|entry| entry.acknowledged);
+    let orders = |entries: Vec<Entry>| entries.into_iter().map(|entry| entry.order).collect();
+    Expected {
+        acknowledged: orders(acknowledged),
+        unknown: orders(unknown),
+        ..Expected::default()
+    }
 }
 
 /// Which content of each stored order stands.
@@ -130,51 +135,64 @@ impl Contents {
     }
 }
 
-fn memory(stage: &Stage) -> anyhow::Result<Vec<String>> {
+fn memory(stage: &mut Stage) -> anyhow::Result<Vec<String>> {
+    let trio = &mut stage.trio;
+    let consumers = trio.consumers.iter_mut();
+    let services = [
+        (&mut trio.producer, PRODUCER_MIB),
+        (&mut trio.query_api, QUERY_API_MIB),
+    ]
+    .into_iter()
+    .chain(consumers.map(|consumer| (consumer, CONSUMER_MIB)));
     let mut violations = Vec::new();
-    let trio = &stage.trio;
-    for service in [&trio.producer, &trio.query_api]
-        .into_iter()
-        .chain(&trio.consumers)
-    {
-        let bytes = service.process()?.peak_resident_bytes()?;
-        if bytes > MEMORY_BOUND {
-            violations.push(format!(
-                "{} held {} MiB",
-                service.name(),
-                bytes / 1024 / 1024
-            ));
-        }
+    for (service, bound_mib) in services {
+        let peak = service.peak_resident_bytes()?;
+        violations.extend(beyond(service.name(), peak, bound_mib));
     }
     Ok(violations)
 }
 
+fn beyond(name: &str, peak_bytes: u64, bound_mib: u64) -> Option<String> {
+    const MIB: u64 = 1024 * 1024;
+    let peak_mib = peak_bytes.div_ceil(MIB);
+    (peak_mib > bound_mib).then(|| format!("{name} held {peak_mib} MiB, its bound is {bound_mib}"))
+}
+
 /// Twice: what the cache holds, and what a miss loads into it, must be the same.
-async fn answers(
-    stage: &Stage,
-    expected: &Expected,
-    stored: &BTreeMap<String, u64>,
-) -> Vec<String> {
-    let trio = &stage.trio;
-    let landed: Vec<&TestOrder> = expected
-        .acknowledged
+async fn answers(stage: &Stage, books: &[Book], stored: &BTreeMap<String, u64>) -> Vec<String> {
+    let entries = books.iter().flat_map(|book| book.orders.values());
+    let landed = entries.filter(|entry| stored.contains_key(&entry.order.order_id));
+    let ledger = Ledger::of(landed.map(|entry| &entry.order));
+    let compared: Vec<TestOrder> = books
         .iter()
-        .chain(&expected.unknown)
-        .filter(|order| stored.contains_key(&order.order_id))
-        .collect();
-    let ledger = Ledger::of(landed.iter().copied());
-    // Those of which one content alone was stored read back as they were sent.
-    let compared: Vec<TestOrder> = landed
-        .into_iter()
-        .filter(|order| stored.get(&order.order_id) == Some(&0))
-        .take(COMPARED)
-        .cloned()
+        .flat_map(|book| compared(book, stored))
         .collect();
     let mut violations = Vec::new();
     for _ in 0..2 {
-        if let Err(error) = told(answers::assert_equal(trio, &ledger, &compared)).await {
+        if let Err(error) = told(answers::assert_equal(&stage.trio, &ledger, &compared)).await {
             violations.push(format!("an answer: {error:#}"));
         }
     }
     violations
 }
+
+/// As their answers must be: with the content that stands.
+fn compared(book: &Book, stored: &BTreeMap<String, u64>) -> Vec<TestOrder> {
+    let orders = book.orders.values().filter_map(|entry| {
+        let edition = *stored.get(&entry.order.order_id)?;
+        Some((&entry.order, edition))
+    });
+    let orders: Vec<(&TestOrder, u64)> = orders.collect();
+    let (earlier, last) = orders.split_at(orders.len().saturating_sub(COMPARED));
+    let step = earlier.len().div_ceil(COMPARED).max(1);
+    let chosen = earlier.iter().step_by(step).chain(last);
+    chosen
+        .map(|(order, edition)| TestOrder {
+            canonical: canonical(order, *edition),
+            ..(*order).clone()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use tokio_postgres::Client;
 
+use super::contents::dropped_conflicts;
 use super::{Scene, texts};
 use crate::StoredRecord;
 
@@ -123,15 +124,13 @@ fn unaccounted(
     stored: &BTreeSet<String>,
 ) -> Vec<String> {
     let mut violations = Vec::new();
-    let (mut named, mut nameless) = (BTreeSet::new(), BTreeSet::new());
+    let (mut named, mut nameless) = (Vec::new(), BTreeSet::new());
     for record in applied {
         match order_id(record) {
             None => {
                 nameless.insert(origin(scene, record));
             }
-            Some(id) if stored.contains(&id) => {
-                named.insert(id);
-            }
+            Some(id) if stored.contains(&id) => named.push((id, *record)),
             Some(id) => violations.push(format!(
                 "record {}/{} was passed over: {id} is neither stored nor a dead letter",
                 record.partition, record.offset
@@ -139,13 +138,15 @@ fn unaccounted(
         }
     }
     // A record without an id is given one that nobody else has: as many more orders are stored.
-    let expected = named.len() + nameless.len();
+    let ids: BTreeSet<&String> = named.iter().map(|(id, _)| id).collect();
+    let expected = ids.len() + nameless.len();
     if stored.len() != expected {
         violations.push(format!(
             "{} orders are stored, the topic's records make {expected}",
             stored.len()
         ));
     }
+    violations.extend(dropped_conflicts(&named));
     violations
 }
 

@@ -5,7 +5,7 @@ use tokio_postgres::Client;
 use super::texts;
 
 /// Each selects one line of text a violation.
-const CHECKS: [&str; 11] = [
+const CHECKS: [&str; 12] = [
     // I2: users
     "WITH every_order AS (
          SELECT user_id, currency, amount, created_at FROM orders
@@ -46,6 +46,8 @@ const CHECKS: [&str; 11] = [
      SELECT format('the totals in %s differ: %s', currency, string_agg(format('%s %s orders %s', of, order_count, amount), ', '))
        FROM totals GROUP BY currency
      HAVING count(*) <> 5 OR min(order_count) <> max(order_count) OR min(amount) <> max(amount)",
+    // I1: once, whatever the constraints say
+    "SELECT format('order %s is stored %s times', order_id, count(*)) FROM orders GROUP BY order_id HAVING count(*) > 1",
     // I1: one order has one parent and whole children
     "SELECT format('items of order %s: %s lines, up to number %s', order_no, count(*), max(line))
        FROM order_items GROUP BY order_no HAVING max(line) <> count(*) - 1",

@@ -8,13 +8,17 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::account::FileMark;
+use super::arrival::Arrival;
 use super::input::Identity;
-use super::whole::replace;
+use super::whole::{remove, replace};
 
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Checkpoint {
     /// Where the lines went: what was settled there is not settled elsewhere.
     destination: String,
+    /// What is known of it besides its name.
+    #[serde(default)]
+    pub(super) arrival: Arrival,
     files: Vec<Entry>,
 }
 
@@ -30,6 +34,7 @@ impl Checkpoint {
     /// Of the inputs that can be known again.
     pub(super) fn of<'a>(
         destination: &str,
+        arrival: Arrival,
         files: impl Iterator<Item = (Option<&'a Identity>, FileMark)>,
     ) -> Self {
         let entries = files.filter_map(|(identity, mark)| {
@@ -40,6 +45,7 @@ impl Checkpoint {
         });
         Self {
             destination: destination.to_owned(),
+            arrival,
             files: entries.collect(),
         }
     }
@@ -86,7 +92,7 @@ impl Checkpoint {
     }
 
     pub(super) fn remove(path: &Path) -> io::Result<()> {
-        match fs::remove_file(path) {
+        match remove(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             Ok(()) | Err(_) => Ok(()),
         }

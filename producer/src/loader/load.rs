@@ -169,7 +169,8 @@ impl Load {
     fn keep_checkpoint(&mut self) -> Result<(), Stopped> {
         if self.resume.is_due() {
             self.rejects.keep()?;
-            self.resume.keep(&self.account, &self.progress);
+            let cluster_id = self.sender.as_ref().and_then(Sender::cluster_id);
+            self.resume.keep(&self.account, cluster_id, &self.progress);
         }
         Ok(())
     }
@@ -238,6 +239,7 @@ impl Load {
         } = self;
         let seconds = progress.elapsed().as_secs_f64();
         progress.finish();
+        let cluster_id = sender.as_ref().and_then(Sender::cluster_id);
         if let Some(sender) = sender {
             sender.close(CLOSE_TIMEOUT);
         }
@@ -249,7 +251,7 @@ impl Load {
                 | Stopped::Unreadable { .. }
                 | Stopped::Threads,
             ) => {
-                resume.interrupted(&account, &progress);
+                resume.interrupted(&account, cluster_id, &progress);
             }
             // Lines count as rejected that are kept nowhere: what the last checkpoint says still stands.
             Some(Stopped::Rejects(_)) => resume.unchanged(&progress),

@@ -17,6 +17,7 @@ pub mod judge;
 pub mod lines;
 
 mod account;
+mod arrival;
 mod checkpoint;
 mod input;
 mod load;

@@ -4,13 +4,16 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use tokio_util::sync::CancellationToken;
 
 use super::account::{Account, FileMark};
+use super::arrival::Arrival;
 use super::checkpoint::Checkpoint;
 use super::config::LoadConfig;
 use super::input::{Identity, Input};
 use super::progress::Progress;
 use super::whole::with_suffix;
+use crate::publisher::Publisher;
 
 /// Between checkpoints while loading.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -27,6 +30,8 @@ pub(super) struct Resume {
     /// How to go on, for whoever interrupted.
     command: String,
     destination: String,
+    /// Of earlier loads and this one.
+    arrival: Arrival,
 }
 
 impl Resume {
@@ -45,6 +50,7 @@ impl Resume {
             .checkpoint
             .clone()
             .unwrap_or_else(|| with_suffix(&config.files[0], SUFFIX));
+        let mut arrival = Arrival::default();
         let marks = if config.resume {
             let checkpoint = Checkpoint::read(&path)
                 .with_context(|| format!("cannot go on from the checkpoint {}", path.display()))?;
@@ -57,10 +63,12 @@ impl Resume {
             } else {
                 checkpoint
             };
-            inputs
-                .iter()
-                .map(|input| mark(&checkpoint, input))
-                .collect()
+            let marks = inputs.iter().map(|input| mark(&checkpoint, input));
+            let marks: Vec<FileMark> = marks.collect();
+            if marks.iter().any(|mark| mark.lines > 0) {
+                arrival = checkpoint.arrival;
+            }
+            marks
         } else {
             vec![FileMark::default(); inputs.len()]
         };
@@ -71,8 +79,38 @@ impl Resume {
             next: Instant::now() + INTERVAL,
             command: command(config),
             destination,
+            arrival,
         };
         Ok((resume, marks))
+    }
+
+    /// Refuses to go on from a checkpoint when what it settles is not in the topic any more.
+    pub(super) fn verify(
+        &self,
+        publisher: &Publisher,
+        patience: Duration,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let Some(path) = &self.path else {
+            return Ok(());
+        };
+        let verified = self.arrival.verify(publisher, patience, stop);
+        verified.with_context(|| format!("cannot go on from the checkpoint {}", path.display()))
+    }
+
+    /// Removes an earlier checkpoint of the same files: what it counts as rejected is not kept any longer.
+    pub(super) fn begin_anew(&self) -> anyhow::Result<()> {
+        let Some(path) = &self.path else {
+            return Ok(());
+        };
+        let identities = || self.identities.iter().flatten();
+        let is_earlier = Checkpoint::read(path)
+            .is_ok_and(|checkpoint| identities().any(|identity| checkpoint.knows_path(identity)));
+        if is_earlier {
+            Checkpoint::remove(path)
+                .with_context(|| format!("the checkpoint {} cannot be removed", path.display()))?;
+        }
+        Ok(())
     }
 
     /// Whether it is time to call [`Resume::keep`].
@@ -81,10 +119,16 @@ impl Resume {
     }
 
     /// Writes the checkpoint. Failing to is said once and does not end the load.
-    pub(super) fn keep(&mut self, account: &Account, progress: &Progress) {
+    pub(super) fn keep(
+        &mut self,
+        account: &Account,
+        cluster_id: Option<String>,
+        progress: &Progress,
+    ) {
         self.next = Instant::now() + INTERVAL;
+        let checkpoint = self.checkpoint(account, cluster_id);
         if let Some(path) = &self.path
-            && let Err(error) = self.checkpoint(account).write(path)
+            && let Err(error) = checkpoint.write(path)
         {
             self.kept = false;
             progress.say(&format!(
@@ -108,9 +152,14 @@ impl Resume {
     }
 
     /// Writes the checkpoint and says how to go on.
-    pub(super) fn interrupted(self, account: &Account, progress: &Progress) {
+    pub(super) fn interrupted(
+        mut self,
+        account: &Account,
+        cluster_id: Option<String>,
+        progress: &Progress,
+    ) {
+        let checkpoint = self.checkpoint(account, cluster_id);
         let Some(path) = &self.path else { return };
-        let checkpoint = self.checkpoint(account);
         if !checkpoint.is_worth_keeping() {
             progress.say("no line is settled; loading again begins from the start");
             return;
@@ -135,9 +184,17 @@ impl Resume {
         });
     }
 
-    fn checkpoint(&self, account: &Account) -> Checkpoint {
+    fn checkpoint(&mut self, account: &Account, cluster_id: Option<String>) -> Checkpoint {
+        // The marks first: what they settle has arrived by the time that is asked.
+        let marks = account.marks();
+        self.arrival
+            .learn(cluster_id, &account.counts().last_offsets);
         let identities = self.identities.iter().map(Option::as_ref);
-        Checkpoint::of(&self.destination, identities.zip(account.marks()))
+        Checkpoint::of(
+            &self.destination,
+            self.arrival.clone(),
+            identities.zip(marks),
+        )
     }
 }
 

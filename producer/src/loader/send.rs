@@ -64,6 +64,11 @@ impl Sender {
         }
     }
 
+    /// See [`Publisher::cluster_id`].
+    pub(super) fn cluster_id(&self) -> Option<String> {
+        self.publisher.cluster_id()
+    }
+
     /// Sends one record if that is possible within a tick.
     pub(super) fn attempt(&mut self, record: &Record, place: Place) -> Attempt {
         if !self.account.wait_for_room(TICK) {

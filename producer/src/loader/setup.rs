@@ -31,6 +31,16 @@ pub(super) fn begin(
     let resumed_orders = marks.iter().map(|mark| mark.accepted).sum();
     let names: Vec<_> = inputs.iter().map(|input| input.name.clone()).collect();
     let is_settled = |name: Option<&str>, line| is_settled(&names, &marks, name, line);
+    let account = Arc::new(Account::new(marks.clone()));
+    let publisher = publisher(config)?;
+    if let Some(publisher) = &publisher
+        && resumed_lines > 0
+    {
+        resume.verify(publisher, config.timeout, &stop)?;
+    }
+    if !config.resume {
+        resume.begin_anew()?;
+    }
     let rejects = Rejects::open(
         config.rejects.as_deref(),
         (resumed_lines > 0).then_some(is_settled),
@@ -38,8 +48,8 @@ pub(super) fn begin(
     .context("cannot write rejected lines")?;
     let size = inputs.iter().map(|input| input.size).sum::<Option<u64>>();
     let progress = Progress::new(size, resumed_orders);
-    let account = Arc::new(Account::new(marks.clone()));
-    let sender = sender(config, &account)?;
+    let sender =
+        publisher.map(|publisher| Sender::new(publisher, Arc::clone(&account), config.timeout));
     let readings = readings(inputs, &marks);
     let pieces = Pieces::of(
         readings,
@@ -99,16 +109,12 @@ fn is_settled(names: &[String], marks: &[FileMark], name: Option<&str>, line: u6
     file.is_none_or(|file| line <= marks[file].lines)
 }
 
-fn sender(config: &LoadConfig, account: &Arc<Account>) -> anyhow::Result<Option<Sender>> {
+/// `None` where lines are only checked.
+fn publisher(config: &LoadConfig) -> anyhow::Result<Option<Publisher>> {
     if config.dry_run {
         return Ok(None);
     }
-    let publisher = Publisher::start(config.publisher.clone(), SOURCE)?;
-    Ok(Some(Sender::new(
-        publisher,
-        Arc::clone(account),
-        config.timeout,
-    )))
+    Ok(Some(Publisher::start(config.publisher.clone(), SOURCE)?))
 }
 
 fn readings(inputs: Vec<Input>, marks: &[FileMark]) -> Vec<Reading> {

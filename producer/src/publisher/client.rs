@@ -4,7 +4,7 @@ use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use common::event::Event;
-use common::ids::{Offset, Partition};
+use common::ids::{NextOffset, Offset, Partition};
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, KafkaResult};
@@ -22,6 +22,8 @@ use super::topic::{Unusable, partition_count};
 use super::wake;
 use crate::request::Record;
 
+/// After which a broker that has not said where a partition ends is asked again.
+const END_TIMEOUT: Duration = Duration::from_secs(2);
 /// As many as an order's record carries.
 const HEADERS: usize = 7;
 
@@ -122,6 +124,28 @@ impl Client {
             .client()
             .fatal_error()
             .map(|(code, reason)| format!("{code}: {reason}"))
+    }
+
+    /// See [`super::Publisher::cluster_id`]: the client hears of it with the topic's metadata.
+    pub(super) fn cluster_id(&self) -> Option<String> {
+        self.producer.client().fetch_cluster_id(Duration::ZERO)
+    }
+
+    /// See [`super::Publisher::end_offset`].
+    pub(super) fn end_offset(&self, partition: Partition) -> Option<NextOffset> {
+        let client = self.producer.client();
+        match client.fetch_watermarks(&self.topic, partition.0, END_TIMEOUT) {
+            Ok((_, end)) => Some(NextOffset(end)),
+            Err(error)
+                if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownPartition) =>
+            {
+                Some(NextOffset(0))
+            }
+            Err(error) => {
+                tracing::debug!(%error, kafka.partition = partition.0, "the end is not known");
+                None
+            }
+        }
     }
 
     /// Asks the broker about the topic.

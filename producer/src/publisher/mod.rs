@@ -21,6 +21,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use common::http::Readiness;
+use common::ids::{NextOffset, Partition};
 use tokio::sync::oneshot;
 
 pub use config::PublisherConfig;
@@ -139,6 +140,20 @@ impl Publisher {
     #[must_use]
     pub fn readiness(&self) -> Readiness {
         self.link.readiness()
+    }
+
+    /// Which cluster the topic is in: `None` until a broker has told, or where it does not.
+    #[must_use]
+    pub fn cluster_id(&self) -> Option<String> {
+        self.link.client().as_ref().and_then(Client::cluster_id)
+    }
+
+    /// The offset that the next record of a partition will have, 0 of one that is not there; `None` while the broker does
+    /// not say. Blocks for a second or two at most.
+    #[must_use]
+    pub fn end_offset(&self, partition: Partition) -> Option<NextOffset> {
+        let client = self.link.client();
+        client.as_ref()?.end_offset(partition)
     }
 
     /// Records that were taken and of which nothing is known yet.

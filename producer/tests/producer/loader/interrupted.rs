@@ -96,6 +96,66 @@ async fn a_file_that_changed_since_its_checkpoint_is_loaded_from_its_beginning()
 }
 
 #[tokio::test]
+async fn a_checkpoint_of_a_topic_that_was_made_again_is_refused() {
+    let (topic, files) = (lab::topic(3).await, Files::new());
+    let path = files.write("orders.ndjson", orders(20_000));
+    interrupted(&topic, &["--rate", "2000", text(&path)], Signal::INT).await;
+    topic.delete().await.unwrap();
+    // It is deleted in the background.
+    lab::eventually(PATIENCE, async || topic.make().await).await;
+
+    let checkpoint = files.0.join("orders.ndjson.checkpoint");
+    let before = fs::read(&checkpoint).unwrap();
+    let output = run(&topic, &["--resume", text(&path)]).await;
+    assert_eq!(output.status.code(), Some(1));
+    let said = stderr(&output);
+    assert!(
+        said.contains("made again") && said.contains("without --resume"),
+        "{said}"
+    );
+    assert_eq!(record_count(&topic).await, 0, "nothing was sent");
+    assert_eq!(fs::read(&checkpoint).unwrap(), before);
+
+    let output = run(&topic, &["--json", text(&path)]).await;
+    assert_eq!(counts(&output), [20_000, 0, 20_000]);
+    assert!(!checkpoint.exists());
+}
+
+#[tokio::test]
+async fn a_checkpoint_of_another_cluster_is_refused() {
+    let (topic, files) = (lab::topic(1).await, Files::new());
+    let path = files.write("orders.ndjson", orders(20_000));
+    interrupted(&topic, &["--rate", "2000", text(&path)], Signal::INT).await;
+    let checkpoint = files.0.join("orders.ndjson.checkpoint");
+    let mut kept: Value = serde_json::from_slice(&fs::read(&checkpoint).unwrap()).unwrap();
+    assert!(kept["arrival"]["cluster_id"].is_string(), "{kept}");
+    kept["arrival"]["cluster_id"] = "another".into();
+    fs::write(&checkpoint, kept.to_string()).unwrap();
+    let before = record_count(&topic).await;
+    let output = run(&topic, &["--resume", text(&path)]).await;
+    assert_eq!(output.status.code(), Some(1));
+    let said = stderr(&output);
+    assert!(
+        said.contains("the Kafka cluster another") && said.contains("without --resume"),
+        "{said}"
+    );
+    assert_eq!(record_count(&topic).await, before, "nothing was sent");
+}
+
+#[tokio::test]
+async fn a_load_from_the_beginning_leaves_no_checkpoint_of_an_earlier_one() {
+    let files = Files::new();
+    let path = files.write("orders.ndjson", orders(20_000));
+    let arguments = ["--rate", "2000", text(&path)];
+    let checkpoint = files.0.join("orders.ndjson.checkpoint");
+    interrupted(&lab::topic(1).await, &arguments, Signal::INT).await;
+    assert!(checkpoint.exists());
+    // Killed, so that it leaves none of its own.
+    interrupted(&lab::topic(1).await, &arguments, Signal::KILL).await;
+    assert!(!checkpoint.exists());
+}
+
+#[tokio::test]
 async fn a_killed_load_keeps_every_rejected_line_once() {
     let (topic, files) = (lab::topic(3).await, Files::new());
     let line = |number: usize| match number % 4 {

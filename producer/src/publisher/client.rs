@@ -215,6 +215,9 @@ fn our_properties(config: &PublisherConfig) -> ClientConfig {
         .set("client.id", "tally-producer")
         // A lone order must not wait for a batch; under load batches form by themselves.
         .set("linger.ms", "0")
+        // One request is written while the next one gathers. With the default of five, each carries fewer orders, and the
+        // broker's work for each is what bounds acknowledged POSTs; a lone order does not notice.
+        .set("max.in.flight.requests.per.connection", "2")
         // The default grows to 10 s, and whoever waits for a broker that is back would wait that long.
         .set("reconnect.backoff.ms", "50")
         .set("reconnect.backoff.max.ms", "1000")

@@ -4,7 +4,7 @@
 //! database: an assignment is acknowledged empty, and each partition starts when its claim has succeeded (see
 //! [`super::Command::Start`]). A revocation waits, within a bound, for the batches in flight.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,11 +21,9 @@ use tokio::sync::mpsc::Sender;
 
 use super::{Release, SourceEvent};
 
-/// What the broker and librdkafka say about one partition, once a second.
+/// What librdkafka says about one partition that is fetched, once a second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartitionStats {
-    /// The broker's high watermark.
-    pub end_offset: NextOffset,
     /// Where fetching last reached the end of what may be read.
     pub reached_end: Option<NextOffset>,
     /// Bytes fetched and not yet taken.
@@ -186,27 +184,19 @@ impl ClientContext for Context {
             return;
         };
         let fetching = self.membership().fetching.clone();
-        let partitions: BTreeMap<Partition, PartitionStats> = topic
-            .partitions
-            .values()
-            .filter(|partition| {
-                fetching.contains(&Partition(partition.partition)) && partition.hi_offset >= 0
-            })
-            .map(|partition| {
-                let stats = PartitionStats {
-                    end_offset: NextOffset(partition.hi_offset),
-                    // Negative: not yet.
-                    reached_end: (partition.eof_offset >= 0)
-                        .then_some(NextOffset(partition.eof_offset)),
-                    buffered_bytes: partition.fetchq_size,
-                    fetched_bytes: partition.rxbytes,
-                };
-                (Partition(partition.partition), stats)
-            })
-            .collect();
-        if !partitions.is_empty() {
-            self.send(SourceEvent::Statistics(partitions));
-        }
+        let partitions = topic.partitions.values().filter_map(|partition| {
+            fetching.get(&Partition(partition.partition))?;
+            let stats = PartitionStats {
+                // Negative: not yet.
+                reached_end: (partition.eof_offset >= 0)
+                    .then_some(NextOffset(partition.eof_offset)),
+                buffered_bytes: partition.fetchq_size,
+                fetched_bytes: partition.rxbytes,
+            };
+            Some((Partition(partition.partition), stats))
+        });
+        // Also that nothing is fetched: what was said before is over.
+        self.send(SourceEvent::Statistics(partitions.collect()));
     }
 
     fn error(&self, error: KafkaError, reason: &str) {

@@ -167,6 +167,8 @@ impl Pipeline {
                 generation,
                 intake,
             } => {
+                // What was said of the fetch before.
+                self.statistics.remove(&partition);
                 if let Some(Lane::Starting {
                     generation: current,
                     position,

@@ -4,7 +4,7 @@
 //! database: an assignment is acknowledged empty, and each partition starts when its claim has succeeded (see
 //! [`super::Command::Start`]). A revocation waits, within a bound, for the batches in flight.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
-use rdkafka::statistics::Statistics;
+use rdkafka::statistics::{self, Statistics};
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::mpsc::Sender;
@@ -24,7 +24,7 @@ use super::{Release, SourceEvent};
 /// What librdkafka says about one partition that is fetched, once a second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartitionStats {
-    /// Where fetching last reached the end of what may be read.
+    /// Where this fetch, and none before it, last reached the end of what may be read.
     pub reached_end: Option<NextOffset>,
     /// Bytes fetched and not yet taken.
     pub buffered_bytes: u64,
@@ -45,8 +45,9 @@ pub(super) struct Context {
 pub(super) struct Membership {
     /// What the group assigns to this member.
     pub(super) assigned: BTreeSet<Partition>,
-    /// What librdkafka fetches: the assigned partitions whose claim has succeeded.
-    pub(super) fetching: BTreeSet<Partition>,
+    /// What librdkafka fetches: the assigned partitions whose claim has succeeded, and in which second since 1970 each fetch
+    /// began.
+    pub(super) fetching: BTreeMap<Partition, i64>,
 }
 
 impl Context {
@@ -70,7 +71,7 @@ impl Context {
     }
 
     pub(super) fn fetches(&self, partition: Partition) -> bool {
-        self.membership().fetching.contains(&partition)
+        self.membership().fetching.contains_key(&partition)
     }
 
     /// False when the pipeline is gone: the process is ending.
@@ -113,7 +114,7 @@ impl Context {
         let unassign: Vec<_> = partitions
             .iter()
             .copied()
-            .filter(|partition| membership.fetching.remove(partition))
+            .filter(|partition| membership.fetching.remove(partition).is_some())
             .collect();
         drop(membership);
         let list = self.list(
@@ -158,6 +159,14 @@ pub(super) fn commit(consumer: &BaseConsumer<Context>, list: &TopicPartitionList
     }
 }
 
+/// The end that the present fetch has reached. Statistics may have waited since before it began, and until it has begun they
+/// tell where the one before ended: in a topic that was made again meanwhile, that may lie behind records not read yet.
+fn reached_end(partition: &statistics::Partition, made_since: bool) -> Option<NextOffset> {
+    let told = made_since && partition.fetch_state == "active";
+    // Negative: not yet.
+    (told && partition.eof_offset >= 0).then_some(NextOffset(partition.eof_offset))
+}
+
 impl ConsumerContext for Context {
     fn rebalance(
         &self,
@@ -185,11 +194,9 @@ impl ClientContext for Context {
         };
         let fetching = self.membership().fetching.clone();
         let partitions = topic.partitions.values().filter_map(|partition| {
-            fetching.get(&Partition(partition.partition))?;
+            let began = fetching.get(&Partition(partition.partition))?;
             let stats = PartitionStats {
-                // Negative: not yet.
-                reached_end: (partition.eof_offset >= 0)
-                    .then_some(NextOffset(partition.eof_offset)),
+                reached_end: reached_end(partition, statistics.time > *began),
                 buffered_bytes: partition.fetchq_size,
                 fetched_bytes: partition.rxbytes,
             };
@@ -221,5 +228,28 @@ impl ClientContext for Context {
             }
             RDKafkaLogLevel::Debug => tracing::debug!(facility, "librdkafka: {message}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_counts_only_once_the_present_fetch_has_reached_it() {
+        let told = |fetch_state: &str, eof_offset, made_since| {
+            let partition = statistics::Partition {
+                fetch_state: fetch_state.to_owned(),
+                eof_offset,
+                ..Default::default()
+            };
+            reached_end(&partition, made_since)
+        };
+        assert_eq!(told("active", 10, true), Some(NextOffset(10)));
+        assert_eq!(told("active", 0, true), Some(NextOffset(0)));
+        // Not reached; told before the fetch began; the one before has not ended.
+        assert_eq!(told("active", -1001, true), None);
+        assert_eq!(told("active", 10, false), None);
+        assert_eq!(told("stopping", 10, true), None);
     }
 }

@@ -22,7 +22,7 @@ use crate::config::ReplayArgs;
 use crate::dead_letters::{Origin, REPLAYED_FROM_HEADER};
 use crate::source::{Delivery, Outgoing, PublishError, Publisher};
 
-/// Records under way at once, and bytes of them (more by one record): what this process holds in memory.
+/// Records under way at once, and bytes of them, keys and headers too (more by one record): what this process holds in memory.
 const MAX_RECORDS: usize = 500;
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 /// Failures that are told; the others are counted.
@@ -44,12 +44,13 @@ pub(super) async fn run(pool: &Pool, replay: &ReplayArgs) -> anyhow::Result<Exit
         Letter::COLUMNS,
         Criteria::MATCH
     );
+    ensure_topics(&publisher, &reader, &criteria).await?;
     let mut rows = pin!(reader.query_raw(&sql, criteria.parameters()).await?);
     let mut outcome = Outcome::default();
     let (mut window, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.try_next().await? {
         let letter = Letter::of(&row)?;
-        bytes += letter.value.as_ref().map_or(0, Vec::len);
+        bytes += letter.size_bytes();
         window.push(letter);
         if window.len() >= MAX_RECORDS || bytes >= MAX_BYTES {
             let before = outcome.replayed;
@@ -67,6 +68,28 @@ pub(super) async fn run(pool: &Pool, replay: &ReplayArgs) -> anyhow::Result<Exit
     conclude(&criteria, &outcome)
 }
 
+/// Before anything is published: a topic that has gone is for an operator to make again, not for a broker that makes
+/// whatever it is asked for, with partitions of its own choice.
+async fn ensure_topics(
+    publisher: &Publisher,
+    reader: &Client,
+    criteria: &Criteria,
+) -> anyhow::Result<()> {
+    let sql = format!(
+        "SELECT DISTINCT topic FROM dead_letters WHERE {} ORDER BY topic",
+        Criteria::MATCH
+    );
+    for row in reader.query(&sql, &criteria.parameters()).await? {
+        let topic: &str = row.try_get(0)?;
+        ensure!(
+            publisher.knows(topic).await?,
+            "there is no topic {} (any more), and nothing was replayed: make it again, or choose others with --topic",
+            visible(topic)
+        );
+    }
+    Ok(())
+}
+
 fn conclude(criteria: &Criteria, outcome: &Outcome) -> anyhow::Result<ExitCode> {
     let Outcome { replayed, failed } = outcome;
     println!("replayed {replayed} dead letters; list --replayed shows them");
@@ -74,15 +97,8 @@ fn conclude(criteria: &Criteria, outcome: &Outcome) -> anyhow::Result<ExitCode> 
         *failed == 0,
         "{failed} are not known to be in the topic and were not marked: replay them again"
     );
-    if let Some(left_out) = criteria
-        .asked()
-        .and_then(|asked| asked.checked_sub(*replayed))
-        && left_out > 0
-    {
-        println!(
-            "{left_out} of the numbers are not there, or not what was asked for; --replayed also takes what was replayed \
-             before"
-        );
+    if let Some(left_out) = criteria.left_out(*replayed) {
+        println!("{left_out}; --replayed takes what was replayed before");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -156,7 +156,7 @@ impl<'f> Work<'f> {
                 Difference::User(user) => work.users.push(user),
                 Difference::Hour(hour) if hour.stored.is_none() => work.missing_hours.push(hour),
                 Difference::Hour(hour) => work.hours.push(hour),
-                Difference::Orphans { .. } => {}
+                Difference::NoAmount { .. } | Difference::Orphans { .. } => {}
             }
         }
         work

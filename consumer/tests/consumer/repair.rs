@@ -177,6 +177,50 @@ async fn rows_without_their_order_are_reported_and_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_amount_is_named_and_once_its_row_is_gone_it_is_repaired() {
+    let setup = Setup::new(1).await;
+    let orders = [("o1", "u1"), ("o2", "u2"), ("o3", "u3")];
+    let orders = orders.map(|(id, user)| order(id, user, "2026-01-02T03:00:00Z"));
+    publish(&setup, orders).await;
+    let member = setup.member(&[]);
+    setup.applied().await;
+    let spoil = "UPDATE user_stats SET total_amount = 'NaN' WHERE user_id = 'u1';
+                 UPDATE user_stats SET total_amount = 1.00001 WHERE user_id = 'u2';
+                 UPDATE sales_hourly SET amount = 'Infinity'";
+    setup.client.batch_execute(spoil).await.expect("spoilt");
+    let verified = setup.run("consumer", &["verify"]).await;
+    assert_eq!(verified.code, Some(1), "{}", verified.stderr);
+    for row in [
+        "user u1 in EUR: NaN is no amount of money",
+        "user u2 in EUR: 1.00001 is no amount of money",
+        "hour 2026-01-02T03:00:00Z in EUR of partition 0: Infinity is no amount of money",
+        "3 sums are not",
+    ] {
+        assert!(verified.stdout.contains(row), "{row}\n{}", verified.stdout);
+    }
+    let left = setup.run("consumer", &["verify", "--repair"]).await;
+    assert_eq!(left.code, Some(1), "{}", left.stderr);
+    let gone = "DELETE FROM user_stats WHERE user_id <> 'u3'; DELETE FROM sales_hourly";
+    setup.client.batch_execute(gone).await.expect("deleted");
+    setup.run("consumer", &["verify", "--repair"]).await.ok();
+
+    // An order that is none spoils its user's and its hour's recomputation, and no other.
+    setup
+        .rows("UPDATE orders SET amount = 'NaN' WHERE order_id = 'o3' RETURNING 1")
+        .await;
+    let verified = setup.run("consumer", &["verify"]).await;
+    assert_eq!(verified.code, Some(1), "{}", verified.stderr);
+    assert!(
+        verified
+            .stdout
+            .starts_with("order o3: NaN is no amount of money\n1 sums"),
+        "{}",
+        verified.stdout
+    );
+    member.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repair_finds_the_times_of_purged_orders_and_leaves_a_record() {
     let setup = Setup::new(1).await;
     let times = [

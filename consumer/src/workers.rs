@@ -126,16 +126,21 @@ impl Worker {
         decoded: &[Decoded],
     ) -> (usize, Option<Halt>) {
         for (index, decoded) in decoded.iter().enumerate() {
+            let record = &records[index];
             *run = match decoded {
                 // What an operator publishes again says nothing of what others send.
-                Decoded::Poison(letter) if letter.is_replayed() => *run,
+                Decoded::Poison(letter)
+                    if letter.is_replayed(&self.decoder.topic, record.partition()) =>
+                {
+                    *run
+                }
                 Decoded::Poison(letter) if letter.reason.counts_towards_a_flood() => *run + 1,
                 Decoded::Poison(_) | Decoded::Order(_) => 0,
             };
             if *run >= self.max_consecutive_poison {
                 let halt = Halt::Flood {
                     run: *run,
-                    offset: records[index].offset(),
+                    offset: record.offset(),
                 };
                 return (index + 1, Some(halt));
             }

@@ -105,7 +105,8 @@ impl Letter {
 
     /// Where it was first read: elsewhere, if it had been replayed before.
     fn first_origin(&self) -> Origin {
-        Origin::told(self.headers()).unwrap_or_else(|| self.origin())
+        let here = self.origin();
+        here.before(self.headers()).unwrap_or(here)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A dead letter is marked when the broker has reported that the record is stored, and not before. What is published and not
 //! marked, because the process ended in between or the report never came, is published once more by the next replay. That
-//! loses nothing and counts nothing twice: the record says where it was first read ([`Origin`]), so that an order without an
+//! loses nothing and counts nothing twice: the record says where it was first read ([`Origin`](crate::dead_letters::Origin)), so that an order without an
 //! id of its own gets the same id each time, and the second is a duplicate.
 
 use std::mem;
@@ -19,7 +19,7 @@ use super::super::visible::visible;
 use super::Letter;
 use super::selection::Criteria;
 use crate::config::ReplayArgs;
-use crate::dead_letters::{Origin, REPLAYED_FROM_HEADER};
+use crate::dead_letters::REPLAYED_FROM_HEADER;
 use crate::source::{Delivery, Outgoing, PublishError, Publisher};
 
 /// Records under way at once, and bytes of them, keys and headers too (more by one record): what this process holds in memory.
@@ -133,11 +133,12 @@ async fn publish(
 }
 
 fn send(publisher: &Publisher, letter: &Letter) -> Result<Delivery, PublishError> {
-    let origin = letter.origin().to_string();
+    let here = letter.origin();
+    let origin = here.to_string();
     let mut headers: Vec<_> = letter.headers().collect();
     // A replay of a replay keeps telling of the first reading: that is what the order's identity hangs on. Before all others,
     // because the first of a name is what is read.
-    if Origin::told(letter.headers()).is_none() {
+    if here.before(letter.headers()).is_none() {
         let name = REPLAYED_FROM_HEADER.as_bytes();
         headers.insert(0, (name, Some(origin.as_bytes())));
     }

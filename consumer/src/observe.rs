@@ -40,7 +40,7 @@ pub fn describe(buffer_bytes: u32) {
     );
     describe_counter!(
         FENCED,
-        "Batches that were not written because another member had claimed the partition"
+        "Batches given up, whole or in part, because another member had claimed the partition"
     );
     describe_counter!(
         REBALANCES,

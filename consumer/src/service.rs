@@ -125,7 +125,7 @@ async fn wait_for_servers(
 ) -> anyhow::Result<Option<usize>> {
     let settings = config.kafka_settings(1);
     let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
-    let mut told = false;
+    let mut told = None;
     loop {
         let failure = match store.is_current().await {
             Ok(true) => match ensure_topic(&settings).await {
@@ -142,9 +142,10 @@ async fn wait_for_servers(
             Err(error) if error.is_transient() => error.to_string(),
             Err(error) => return Err(error.into()),
         };
-        if !told {
+        // Each reason, not each attempt.
+        if told.as_ref() != Some(&failure) {
             tracing::warn!(failure, "waiting for the servers");
-            told = true;
+            told = Some(failure);
         }
         tokio::select! {
             () = tokio::time::sleep(backoff.next_wait()) => {}

@@ -141,7 +141,8 @@ impl Pipeline {
             observe::fenced();
             tracing::warn!(
                 kafka.partition = partition.0,
-                "fenced: another member has claimed the partition; nothing was written"
+                kafka.next_offset = position.next_offset.0,
+                "fenced: another member has claimed the partition, and goes on from what was committed"
             );
         }
         match self.lanes.remove(&partition) {

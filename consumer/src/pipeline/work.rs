@@ -107,10 +107,6 @@ impl Pipeline {
                 intake,
                 position,
                 poison_run,
-                seen_end: self
-                    .statistics
-                    .get(&partition)
-                    .and_then(|stats| stats.reached_end),
                 leaving: leaving.clone(),
             };
             self.lanes.insert(

@@ -4,7 +4,8 @@
 //! database: an assignment is acknowledged empty, and each partition starts when its claim has succeeded (see
 //! [`super::Command::Start`]). A revocation waits, within a bound, for the batches in flight.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
-use rdkafka::statistics::{self, Statistics};
+use rdkafka::statistics::Statistics;
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::mpsc::Sender;
@@ -24,8 +25,6 @@ use super::{Release, SourceEvent};
 /// What librdkafka says about one partition that is fetched, once a second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartitionStats {
-    /// Where this fetch, and none before it, last reached the end of what may be read.
-    pub reached_end: Option<NextOffset>,
     /// Bytes fetched and not yet taken.
     pub buffered_bytes: u64,
     /// Bytes received for this partition since the process began.
@@ -45,9 +44,8 @@ pub(super) struct Context {
 pub(super) struct Membership {
     /// What the group assigns to this member.
     pub(super) assigned: BTreeSet<Partition>,
-    /// What librdkafka fetches: the assigned partitions whose claim has succeeded, and in which second since 1970 each fetch
-    /// began.
-    pub(super) fetching: BTreeMap<Partition, i64>,
+    /// What librdkafka fetches: the assigned partitions whose claim has succeeded.
+    pub(super) fetching: BTreeSet<Partition>,
 }
 
 impl Context {
@@ -71,7 +69,7 @@ impl Context {
     }
 
     pub(super) fn fetches(&self, partition: Partition) -> bool {
-        self.membership().fetching.contains_key(&partition)
+        self.membership().fetching.contains(&partition)
     }
 
     /// False when the pipeline is gone: the process is ending.
@@ -114,7 +112,7 @@ impl Context {
         let unassign: Vec<_> = partitions
             .iter()
             .copied()
-            .filter(|partition| membership.fetching.remove(partition).is_some())
+            .filter(|partition| membership.fetching.remove(partition))
             .collect();
         drop(membership);
         let list = self.list(
@@ -159,12 +157,22 @@ pub(super) fn commit(consumer: &BaseConsumer<Context>, list: &TopicPartitionList
     }
 }
 
-/// The end that the present fetch has reached. Statistics may have waited since before it began, and until it has begun they
-/// tell where the one before ended: in a topic that was made again meanwhile, that may lie behind records not read yet.
-fn reached_end(partition: &statistics::Partition, made_since: bool) -> Option<NextOffset> {
-    let told = made_since && partition.fetch_state == "active";
-    // Negative: not yet.
-    (told && partition.eof_offset >= 0).then_some(NextOffset(partition.eof_offset))
+thread_local! {
+    /// Where the end lies that the poll under way on this thread has come to. The client library tells of it without its
+    /// offset, which only the text has; it calls [`Context::error`] with that text just before.
+    static REACHED_END: Cell<Option<NextOffset>> = const { Cell::new(None) };
+}
+
+/// Where the end lies that this thread's last poll has come to, if that was said.
+pub(super) fn take_reached_end() -> Option<NextOffset> {
+    REACHED_END.take()
+}
+
+/// From "Fetch from broker 1 reached end of partition at offset 14 (HighwaterMark 14)".
+fn offset_of_end(reason: &str) -> Option<NextOffset> {
+    let (_, rest) = reason.split_once(" end of partition at offset ")?;
+    let (offset, _) = rest.split_once(' ')?;
+    offset.parse().ok().map(NextOffset)
 }
 
 impl ConsumerContext for Context {
@@ -193,14 +201,13 @@ impl ClientContext for Context {
             return;
         };
         let fetching = self.membership().fetching.clone();
-        let partitions = topic.partitions.values().filter_map(|partition| {
-            let began = fetching.get(&Partition(partition.partition))?;
+        let partitions = topic.partitions.values().filter_map(|statistics| {
+            let partition = Partition(statistics.partition);
             let stats = PartitionStats {
-                reached_end: reached_end(partition, statistics.time > *began),
-                buffered_bytes: partition.fetchq_size,
-                fetched_bytes: partition.rxbytes,
+                buffered_bytes: statistics.fetchq_size,
+                fetched_bytes: statistics.rxbytes,
             };
-            Some((Partition(partition.partition), stats))
+            fetching.contains(&partition).then_some((partition, stats))
         });
         // Also that nothing is fetched: what was said before is over.
         self.send(SourceEvent::Statistics(partitions.collect()));
@@ -209,6 +216,7 @@ impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
         // The end of a partition is reached with every record on a quiet topic; the intake is told, the log is not.
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+            REACHED_END.set(offset_of_end(reason));
             return;
         }
         tracing::warn!(%error, reason, "kafka");
@@ -236,20 +244,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_end_counts_only_once_the_present_fetch_has_reached_it() {
-        let told = |fetch_state: &str, eof_offset, made_since| {
-            let partition = statistics::Partition {
-                fetch_state: fetch_state.to_owned(),
-                eof_offset,
-                ..Default::default()
-            };
-            reached_end(&partition, made_since)
-        };
-        assert_eq!(told("active", 10, true), Some(NextOffset(10)));
-        assert_eq!(told("active", 0, true), Some(NextOffset(0)));
-        // Not reached; told before the fetch began; the one before has not ended.
-        assert_eq!(told("active", -1001, true), None);
-        assert_eq!(told("active", 10, false), None);
-        assert_eq!(told("stopping", 10, true), None);
+    fn an_end_that_cannot_be_read_is_none() {
+        let end = |reason: &str| offset_of_end(reason);
+        let said = "Fetch from broker 1 reached end of partition at offset 14 (HighwaterMark 14)";
+        assert_eq!(end(said), Some(NextOffset(14)));
+        for unclear in [
+            "",
+            "Fetch reached end of partition at offset",
+            "end of partition at offset x (y)",
+        ] {
+            assert_eq!(end(unclear), None, "{unclear}");
+        }
     }
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::ids::{NextOffset, Partition};
-use common::time::Timestamp;
 use rdkafka::Offset;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -129,10 +128,7 @@ impl Poller {
         let context = self.consumer.context();
         self.consumer
             .incremental_assign(&context.list([(partition, offset)]))?;
-        context
-            .membership()
-            .fetching
-            .insert(partition, Timestamp::now().as_micros() / 1_000_000);
+        context.membership().fetching.insert(partition);
         Ok(queue)
     }
 
@@ -141,7 +137,7 @@ impl Poller {
     fn stop(&self, partition: Partition) {
         let context = self.consumer.context();
         let was_fetching = context.membership().fetching.remove(&partition);
-        if was_fetching.is_some() {
+        if was_fetching {
             let list = context.list([(partition, Offset::Invalid)]);
             if let Err(error) = self.consumer.incremental_unassign(&list) {
                 tracing::warn!(%error, kafka.partition = partition.0, "the partition could not be stopped");

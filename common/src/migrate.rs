@@ -4,7 +4,7 @@ use refinery::{Migration, Runner};
 use tokio_postgres::{Client, Config, NoTls};
 
 /// Number and name as refinery reads them, and the file's content.
-const MIGRATIONS: [(&str, &str); 6] = [
+const MIGRATIONS: [(&str, &str); 7] = [
     (
         "V1__orders",
         include_str!("../../migrations/0001_orders.sql"),
@@ -28,6 +28,10 @@ const MIGRATIONS: [(&str, &str); 6] = [
     (
         "V6__periods",
         include_str!("../../migrations/0006_periods.sql"),
+    ),
+    (
+        "V7__repairs",
+        include_str!("../../migrations/0007_repairs.sql"),
     ),
 ];
 

@@ -1,5 +1,6 @@
 //! How settings are written, the same in every service.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Units by name, in milliseconds.
@@ -33,6 +34,24 @@ pub fn duration(text: &str) -> Result<Duration, InvalidDuration> {
         .ok_or(InvalidDuration)
 }
 
+/// [`duration`] for a time that must not be arbitrarily short or long.
+pub fn duration_within(
+    bounds: RangeInclusive<Duration>,
+) -> impl Fn(&str) -> Result<Duration, String> + Clone {
+    move |text| {
+        let duration = duration(text).map_err(|error| error.to_string())?;
+        if bounds.contains(&duration) {
+            return Ok(duration);
+        }
+        let (least, most) = (bounds.start(), bounds.end());
+        Err(if least.is_zero() {
+            format!("must be at most {most:?}")
+        } else {
+            format!("must be from {least:?} to {most:?}")
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,6 +61,21 @@ mod tests {
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("30s"), Ok(Duration::from_secs(30)));
         assert_eq!(duration("7d"), Ok(Duration::from_secs(604_800)));
+    }
+
+    #[test]
+    fn a_time_beyond_its_bounds_is_refused_with_them() {
+        let within = duration_within(Duration::from_millis(100)..=Duration::from_secs(30));
+        for good in ["100ms", "1s", "30s"] {
+            assert_eq!(Ok(within(good).unwrap()), duration(good));
+        }
+        for bad in ["99ms", "30001ms", "1h"] {
+            assert_eq!(within(bad).unwrap_err(), "must be from 100ms to 30s");
+        }
+        assert!(within("30").unwrap_err().contains("unit"));
+        let at_most = duration_within(Duration::ZERO..=Duration::from_secs(30));
+        assert_eq!(at_most("0s"), Ok(Duration::ZERO));
+        assert_eq!(at_most("31s").unwrap_err(), "must be at most 30s");
     }
 
     #[test]

@@ -17,16 +17,16 @@ pub struct BatchLimits {
 pub struct Batch<'q> {
     records: Vec<Record<'q>>,
     drained: bool,
-    at_end: bool,
+    end: Option<NextOffset>,
 }
 
 impl<'q> Batch<'q> {
     #[must_use]
-    pub fn new(records: Vec<Record<'q>>, drained: bool, at_end: bool) -> Self {
+    pub fn new(records: Vec<Record<'q>>, drained: bool, end: Option<NextOffset>) -> Self {
         Self {
             records,
             drained,
-            at_end,
+            end,
         }
     }
 
@@ -41,11 +41,11 @@ impl<'q> Batch<'q> {
         self.drained
     }
 
-    /// Of an empty batch: the offset before which nothing is left to read, if that is known. `seen_end` was read before the
-    /// batch was taken, so every record before it had been queued by then; and that the queue held none since its end was
-    /// reached makes it an end of this very fetch, not of an earlier one.
+    /// Of an empty batch: the offset before which nothing is left to read, if that is known. It came out of the queue after
+    /// every record before it. What librdkafka's statistics say will not do: they may know of records that a rebalance has
+    /// removed from the queue since, to be fetched again.
     #[must_use]
-    pub fn end_of_partition(&self, seen_end: Option<NextOffset>) -> Option<NextOffset> {
-        seen_end.filter(|_| self.records.is_empty() && self.drained && self.at_end)
+    pub fn end_of_partition(&self) -> Option<NextOffset> {
+        self.end.filter(|_| self.records.is_empty() && self.drained)
     }
 }

@@ -1,6 +1,7 @@
 //! Every setting of the consumer, from flags and environment.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use clap::{Args, Parser, ValueEnum};
@@ -8,10 +9,16 @@ use common::event::KafkaProperties;
 use common::http::ServerConfig;
 use common::ids::Currency;
 use common::pg::DatabaseSettings;
-use common::setting::duration;
+use common::setting::{duration, duration_within};
 use common::telemetry::TelemetryConfig;
 
 mod commands;
+
+/// Less is no time for a heartbeat; more is beyond `max.poll.interval.ms`, which librdkafka wants to be longer.
+const SESSION_TIMEOUTS: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(300);
+/// As long nothing is polled and the group waits: far below `max.poll.interval.ms`, after which the member would be put out.
+const RELEASE_TIMEOUTS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(30);
 
 pub use commands::{
     Command, DeadLettersCommand, DiscardArgs, ExportArgs, Filter, ListArgs, OffsetsArgs,
@@ -89,7 +96,7 @@ pub struct KafkaArgs {
     pub group_protocol: GroupProtocol,
 
     /// Silence after which the group takes a member's partitions away (classic protocol; KIP-848 sets it on the broker).
-    #[arg(long, env = "SESSION_TIMEOUT", default_value = "6s", value_parser = duration)]
+    #[arg(long, env = "SESSION_TIMEOUT", default_value = "6s", value_parser = duration_within(SESSION_TIMEOUTS))]
     pub session_timeout: Duration,
 }
 
@@ -124,8 +131,8 @@ pub struct PipelineSettings {
     pub max_future_skew: Duration,
 
     /// How long a revoked partition's batch may take to finish before it is left to the next owner. As long, this member's
-    /// other partitions fetch nothing.
-    #[arg(long, env = "RELEASE_TIMEOUT", default_value = "1s", value_parser = duration)]
+    /// other partitions fetch nothing. At most 30s.
+    #[arg(long, env = "RELEASE_TIMEOUT", default_value = "1s", value_parser = duration_within(RELEASE_TIMEOUTS))]
     pub release_timeout: Duration,
 }
 
@@ -182,5 +189,24 @@ impl PipelineSettings {
     pub fn worker_count(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         self.workers.map_or_else(cores, usize::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_or_a_session_that_would_outlast_the_group_is_refused() {
+        for setting in [
+            "--release-timeout=31s",
+            "--session-timeout=6m",
+            "--session-timeout=0s",
+        ] {
+            let refused = Cli::try_parse_from(["consumer", setting]).unwrap_err();
+            assert!(refused.to_string().contains("must be "), "{refused}");
+        }
+        Cli::try_parse_from(["consumer", "--release-timeout=30s", "--session-timeout=45s"])
+            .unwrap();
     }
 }

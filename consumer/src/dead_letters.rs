@@ -93,13 +93,20 @@ impl Origin {
 }
 
 impl Origin {
-    /// What a record's headers say of a reading before, if they do.
-    pub fn told<'h>(
+    /// What the headers of the record that is read here now say of a reading before. Only of the same partition: a replay
+    /// goes to no other, so that a header which was copied from one topic to another says nothing.
+    ///
+    /// That is all there is to prove it, and more is not needed. It stands for the id and the time of an order that has
+    /// neither, and whoever writes records may give any in the order itself. The id hangs on the value, too: such a header can
+    /// make a record a repetition of one with the same bytes, and of no other.
+    pub fn before<'h>(
+        &self,
         headers: impl IntoIterator<Item = (&'h [u8], Option<&'h [u8]>)>,
     ) -> Option<Self> {
         let name = REPLAYED_FROM_HEADER.as_bytes();
         let (_, value) = headers.into_iter().find(|(header, _)| *header == name)?;
-        Self::parse(std::str::from_utf8(value?).ok()?)
+        let told = Self::parse(std::str::from_utf8(value?).ok()?)?;
+        (told.topic == self.topic && told.partition == self.partition).then_some(told)
     }
 
     /// The id of an order that another program published without one: the same at every reading of the same record, replayed,
@@ -170,11 +177,18 @@ impl DeadLetter {
         }
     }
 
-    /// An operator published the record again.
+    /// Whether the record, which was read from this partition, was published again by an operator.
     #[must_use]
-    pub fn is_replayed(&self) -> bool {
-        let name = REPLAYED_FROM_HEADER.as_bytes();
-        self.headers.iter().any(|(header, _)| header == name)
+    pub fn is_replayed(&self, topic: &str, partition: Partition) -> bool {
+        let here = Origin {
+            topic: topic.to_owned(),
+            partition,
+            offset: self.offset,
+            timestamp: self.record_timestamp,
+        };
+        let headers = self.headers.iter();
+        let headers = headers.map(|(name, value)| (name.as_slice(), value.as_deref()));
+        here.before(headers).is_some()
     }
 }
 
@@ -224,6 +238,28 @@ mod tests {
         ] {
             assert_eq!(Origin::parse(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_header_tells_of_a_replay_to_the_partition_where_the_record_is_and_to_no_other() {
+        let here = Origin {
+            topic: "orders".into(),
+            partition: Partition(3),
+            offset: Offset(17),
+            timestamp: None,
+        };
+        let told = |value: &str| {
+            let name = REPLAYED_FROM_HEADER.as_bytes();
+            here.before([(&b"other"[..], None), (name, Some(value.as_bytes()))])
+        };
+        // A later offset, too: the topic may have been made again.
+        for value in ["orders/3/5/-", "orders/3/99/2026-01-01T00:00:00Z"] {
+            assert_eq!(told(value), Origin::parse(value), "{value}");
+        }
+        for value in ["orders/2/5/-", "mirror/3/5/-", "nowhere", ""] {
+            assert_eq!(told(value), None, "{value}");
+        }
+        assert_eq!(here.before([]), None);
     }
 
     #[test]

@@ -118,14 +118,14 @@ impl Decoder {
 
     /// Where the record was first read: elsewhere, if it was replayed.
     fn origin(&self, record: &Record<'_>) -> Origin {
+        let here = Origin {
+            topic: self.topic.clone(),
+            partition: record.partition(),
+            offset: record.offset(),
+            timestamp: record.timestamp(),
+        };
         let replayed_from = record.header(REPLAYED_FROM_HEADER);
-        replayed_from
-            .and_then(|header| Origin::parse(std::str::from_utf8(&header).ok()?))
-            .unwrap_or_else(|| Origin {
-                topic: self.topic.clone(),
-                partition: record.partition(),
-                offset: record.offset(),
-                timestamp: record.timestamp(),
-            })
+        let header = (REPLAYED_FROM_HEADER.as_bytes(), replayed_from.as_deref());
+        here.before([header]).unwrap_or(here)
     }
 }

@@ -1,23 +1,55 @@
 //! What has to happen now and then beside consuming: lag for everyone to see, a look whether this member was superseded
-//! while it had nothing to do, and a feed that does not grow.
+//! while it had nothing to do, and a feed that does not grow. The broker and the database are asked by two tasks: while one
+//! does not answer, what the other says goes on.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use common::ids::{NextOffset, Partition};
+use common::ids::Partition;
 use tokio::sync::watch;
-use tokio::time::interval;
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use crate::lane::LaneReport;
 use crate::pipeline::Report;
 use crate::position::Epoch;
+use crate::source::{EndOffset, EndOffsets, EndReader};
 use crate::store::Store;
 
+const ENDS_INTERVAL: Duration = Duration::from_secs(1);
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 /// In progress intervals.
 const PRUNE_EVERY: u32 = 10;
 
-/// Runs until `stop`. A failure is worth a line, not more: the next time makes up for it.
+/// Asks the broker where the partitions of this member end, until `stop`. One that has no answer keeps its last, with its time.
+pub async fn watch_ends(
+    reader: EndReader,
+    reports: watch::Receiver<Report>,
+    ends: watch::Sender<EndOffsets>,
+    stop: CancellationToken,
+) {
+    let mut ticks = interval(ENDS_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = stop.cancelled() => return,
+        }
+        let partitions = partitions(&reports.borrow());
+        match reader.read(partitions.clone()).await {
+            Ok(answered) => ends.send_modify(|known| {
+                known.retain(|partition, _| partitions.contains(partition));
+                known.extend(answered);
+            }),
+            Err(error) => {
+                tracing::debug!(%error, "the broker did not tell where the partitions end")
+            }
+        }
+    }
+}
+
+/// Asks the database and tells it what the broker said, until `stop`. A failure is worth a line, not more: the next time makes
+/// up for it.
 pub async fn run(
     store: Store,
     reports: watch::Receiver<Report>,
@@ -31,12 +63,7 @@ pub async fn run(
             _ = ticks.tick() => {}
             () = stop.cancelled() => return,
         }
-        let ends: BTreeMap<Partition, NextOffset> = reports
-            .borrow()
-            .lanes
-            .iter()
-            .filter_map(|lane| Some((lane.partition, lane.end_offset?)))
-            .collect();
+        let ends = ends(&reports.borrow());
         if !ends.is_empty()
             && let Err(error) = store.record_progress(&ends).await
         {
@@ -60,4 +87,16 @@ pub async fn run(
             }
         }
     }
+}
+
+fn partitions(report: &Report) -> Vec<Partition> {
+    report.lanes.iter().map(|lane| lane.partition).collect()
+}
+
+fn ends(report: &Report) -> Vec<(Partition, Epoch, EndOffset)> {
+    let end = |lane: &LaneReport| {
+        let (offset, read_at) = lane.end_offset.zip(lane.read_at)?;
+        Some((lane.partition, lane.epoch?, EndOffset { offset, read_at }))
+    };
+    report.lanes.iter().filter_map(end).collect()
 }

@@ -3,10 +3,11 @@
 use std::time::Instant;
 
 use common::ids::{NextOffset, Partition};
+use common::time::Timestamp;
 use serde::Serialize;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::position::Position;
+use crate::position::{Epoch, Position};
 use crate::source::{Generation, Intake};
 
 /// A partition's state. `Idle` and `Queued` own the intake; while a batch is in flight, its job does.
@@ -91,7 +92,12 @@ pub struct LaneReport {
     pub state: LaneState,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Under which this member holds it.
+    #[serde(skip)]
+    pub epoch: Option<Epoch>,
     pub next_offset: Option<NextOffset>,
     pub end_offset: Option<NextOffset>,
     pub lag: Option<i64>,
+    /// When the broker told `end_offset`.
+    pub read_at: Option<Timestamp>,
 }

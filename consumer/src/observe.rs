@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use common::ids::Partition;
+use common::time::Timestamp;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use crate::source::PartitionStats;
@@ -16,6 +17,7 @@ const FENCED: &str = "consumer_fenced_total";
 const REBALANCES: &str = "consumer_rebalances_total";
 const STOPPED: &str = "consumer_stopped_partitions";
 const LAG: &str = "consumer_lag_records";
+const LAG_READ: &str = "consumer_lag_timestamp_seconds";
 const BUFFERED: &str = "consumer_buffered_bytes";
 const BUFFER_LIMIT: &str = "consumer_buffer_limit_bytes";
 const FETCHED: &str = "consumer_fetched_bytes_total";
@@ -38,7 +40,7 @@ pub fn describe(buffer_bytes: u32) {
     );
     describe_counter!(
         FENCED,
-        "Batches that were not written because another member had claimed the partition"
+        "Batches given up, whole or in part, because another member had claimed the partition"
     );
     describe_counter!(
         REBALANCES,
@@ -46,6 +48,10 @@ pub fn describe(buffer_bytes: u32) {
     );
     describe_gauge!(STOPPED, "Assigned partitions that wait for an operator");
     describe_gauge!(LAG, "Records in a partition that are not yet applied");
+    describe_gauge!(
+        LAG_READ,
+        "When the broker told the end that a partition's lag is measured to, in seconds since 1970"
+    );
     describe_gauge!(
         BUFFERED,
         "Bytes of a partition that are fetched and not yet taken"
@@ -117,20 +123,25 @@ pub(crate) fn stopped(partitions: usize) {
     gauge!(STOPPED).set(u32::try_from(partitions).map_or(f64::MAX, f64::from));
 }
 
-pub(crate) fn partition(partition: Partition, lag: i64, stats: &PartitionStats) {
-    // Gauges are floats; beyond 2⁵³ a byte more or less is no news.
-    #[expect(clippy::cast_precision_loss, reason = "a gauge shows magnitudes")]
-    let set = |name: &'static str, value: u64| {
-        gauge!(name, "partition" => label(partition)).set(value as f64)
-    };
-    set(LAG, u64::try_from(lag).unwrap_or(0));
-    set(BUFFERED, stats.buffered_bytes);
-    counter!(FETCHED, "partition" => label(partition)).absolute(stats.fetched_bytes);
+#[expect(clippy::cast_precision_loss, reason = "a gauge shows magnitudes")]
+pub(crate) fn lag(partition: Partition, lag: i64, read_at: Timestamp) {
+    gauge!(LAG, "partition" => label(partition)).set(lag as f64);
+    gauge!(LAG_READ, "partition" => label(partition)).set(read_at.as_micros() as f64 / 1e6);
 }
 
-/// A partition that is no longer this member's has no lag here.
+/// `None`: it is not fetched.
+pub(crate) fn fetched(partition: Partition, stats: Option<&PartitionStats>) {
+    #[expect(clippy::cast_precision_loss, reason = "a gauge shows magnitudes")]
+    let buffered = stats.map_or(0.0, |stats| stats.buffered_bytes as f64);
+    gauge!(BUFFERED, "partition" => label(partition)).set(buffered);
+    if let Some(stats) = stats {
+        counter!(FETCHED, "partition" => label(partition)).absolute(stats.fetched_bytes);
+    }
+}
+
+/// A partition that is no longer this member's has no lag here, and no age that an alert could compare.
 pub(crate) fn released(partition: Partition) {
-    for name in [LAG, BUFFERED] {
-        gauge!(name, "partition" => label(partition)).set(0.0);
+    for (name, value) in [(LAG, 0.0), (LAG_READ, f64::NAN), (BUFFERED, 0.0)] {
+        gauge!(name, "partition" => label(partition)).set(value);
     }
 }

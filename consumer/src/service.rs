@@ -17,7 +17,7 @@ use crate::config::{Config, KafkaSettings};
 use crate::decode::Decoder;
 use crate::lane::LaneState;
 use crate::pipeline::{MAX_CLAIMS, Pipeline, PipelineConfig, Report};
-use crate::source::{ReadySet, Source, TopicError, ensure_topic};
+use crate::source::{EndOffsets, EndReader, ReadySet, Source, TopicError, ensure_topic};
 use crate::store::Store;
 use crate::workers::Worker;
 use crate::{housekeeping, observe};
@@ -84,6 +84,13 @@ async fn consume(
     let kafka = config.kafka_settings(partition_count);
     let stop_housekeeping = CancellationToken::new();
     let (epochs, seen_epochs) = watch::channel(BTreeMap::new());
+    let (ends, seen_ends) = watch::channel(EndOffsets::new());
+    let watching_ends = tokio::spawn(housekeeping::watch_ends(
+        EndReader::new(&kafka)?,
+        report.subscribe(),
+        ends,
+        stop_housekeeping.clone(),
+    ));
     let housekeeping = tokio::spawn(housekeeping::run(
         store.clone(),
         report.subscribe(),
@@ -98,13 +105,14 @@ async fn consume(
         source,
         ready,
         seen_epochs,
+        seen_ends,
         report,
     );
     let outcome = pipeline.run(stop).await;
     stop_housekeeping.cancel();
-    housekeeping
-        .await
-        .context("housekeeping ended unexpectedly")?;
+    for task in [housekeeping, watching_ends] {
+        task.await.context("housekeeping ended unexpectedly")?;
+    }
     Ok(outcome?)
 }
 
@@ -117,7 +125,7 @@ async fn wait_for_servers(
 ) -> anyhow::Result<Option<usize>> {
     let settings = config.kafka_settings(1);
     let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
-    let mut told = false;
+    let mut told = None;
     loop {
         let failure = match store.is_current().await {
             Ok(true) => match ensure_topic(&settings).await {
@@ -134,9 +142,10 @@ async fn wait_for_servers(
             Err(error) if error.is_transient() => error.to_string(),
             Err(error) => return Err(error.into()),
         };
-        if !told {
+        // Each reason, not each attempt.
+        if told.as_ref() != Some(&failure) {
             tracing::warn!(failure, "waiting for the servers");
-            told = true;
+            told = Some(failure);
         }
         tokio::select! {
             () = tokio::time::sleep(backoff.next_wait()) => {}

@@ -36,8 +36,6 @@ pub struct Job {
     pub position: Position,
     /// Undecodable or invalid records since the last good one.
     pub poison_run: u32,
-    /// Where the partition ended when librdkafka last said so, up to a second before this job was given out.
-    pub seen_end: Option<NextOffset>,
     /// The partition is to be given up: a wait between attempts ends, an attempt does not.
     pub leaving: CancellationToken,
 }
@@ -91,7 +89,7 @@ impl Worker {
             leaving: &job.leaving,
         };
         if records.is_empty() {
-            if let Some(end) = batch.end_of_partition(job.seen_end) {
+            if let Some(end) = batch.end_of_partition() {
                 attempts.follow(&mut job.position, end).await?;
             }
             return Ok(Progress::Drained);
@@ -126,16 +124,21 @@ impl Worker {
         decoded: &[Decoded],
     ) -> (usize, Option<Halt>) {
         for (index, decoded) in decoded.iter().enumerate() {
+            let record = &records[index];
             *run = match decoded {
                 // What an operator publishes again says nothing of what others send.
-                Decoded::Poison(letter) if letter.is_replayed() => *run,
+                Decoded::Poison(letter)
+                    if letter.is_replayed(&self.decoder.topic, record.partition()) =>
+                {
+                    *run
+                }
                 Decoded::Poison(letter) if letter.reason.counts_towards_a_flood() => *run + 1,
                 Decoded::Poison(_) | Decoded::Order(_) => 0,
             };
             if *run >= self.max_consecutive_poison {
                 let halt = Halt::Flood {
                     run: *run,
-                    offset: records[index].offset(),
+                    offset: record.offset(),
                 };
                 return (index + 1, Some(halt));
             }

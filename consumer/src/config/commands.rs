@@ -94,7 +94,8 @@ pub enum DeadLettersCommand {
     /// A value that is a JSON object is written as it is, on one line. Anything else is written as
     /// {"dead_letter_no", "errors", "raw"} (and "raw_hex" where it is no UTF-8), which the loader rejects until an order
     /// takes its place. An order whose id is taken (reason `conflict`) conflicts again unless it gets another id, and an
-    /// order without a created_at is dated when it is loaded. The dead letters stay until they are discarded.
+    /// order without a created_at is dated when it is loaded. Those that were replayed are left out, unless --replayed asks
+    /// for them. The dead letters stay until they are discarded.
     Export(ExportArgs),
     /// Publish the original bytes again, to the partition they came from; for records that would be taken now.
     ///
@@ -188,7 +189,7 @@ pub struct ExportArgs {
     #[arg(default_value = "-")]
     pub file: PathBuf,
 
-    /// Replace the file if it is there.
+    /// Replace the file if it is there. What is no regular file is never replaced.
     #[arg(long)]
     pub force: bool,
 

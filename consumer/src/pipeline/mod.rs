@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::lane::{Lane, Running};
 use crate::position::Epoch;
-use crate::source::{PartitionStats, ReadySet, Source, SourceEvent, SourceGone};
+use crate::source::{EndOffsets, PartitionStats, ReadySet, Source, SourceEvent, SourceGone};
 use crate::workers::{Finished, Worker};
 
 mod ownership;
@@ -69,6 +69,9 @@ pub struct Pipeline {
     ready: ReadySet,
     /// As the database had them a second ago.
     epochs: watch::Receiver<BTreeMap<Partition, Epoch>>,
+    /// As the broker told them last.
+    ends: watch::Receiver<EndOffsets>,
+    known_ends: EndOffsets,
     lanes: BTreeMap<Partition, Lane>,
     /// Partitions in [`Lane::Queued`], the longest waiting first.
     queue: VecDeque<Partition>,
@@ -91,6 +94,7 @@ impl Pipeline {
         (source, events): (Source, Receiver<SourceEvent>),
         ready: ReadySet,
         epochs: watch::Receiver<BTreeMap<Partition, Epoch>>,
+        ends: watch::Receiver<EndOffsets>,
         report: watch::Sender<Report>,
     ) -> Self {
         Self {
@@ -100,6 +104,8 @@ impl Pipeline {
             events,
             ready,
             epochs,
+            ends,
+            known_ends: EndOffsets::new(),
             lanes: BTreeMap::new(),
             queue: VecDeque::new(),
             jobs: JoinSet::new(),
@@ -143,6 +149,7 @@ impl Pipeline {
                 Some(claimed) = self.claims.join_next() => self.on_claimed(claimed?)?,
                 partitions = self.ready.take() => self.on_ready(&partitions),
                 Ok(()) = self.epochs.changed() => self.on_epochs()?,
+                Ok(()) = self.ends.changed() => self.on_ends(),
                 _ = tick.tick() => self.on_tick()?,
                 () = stop.cancelled() => {}
             }
@@ -160,6 +167,8 @@ impl Pipeline {
                 generation,
                 intake,
             } => {
+                // What was said of the fetch before.
+                self.statistics.remove(&partition);
                 if let Some(Lane::Starting {
                     generation: current,
                     position,
@@ -177,7 +186,7 @@ impl Pipeline {
                 }
             }
             SourceEvent::Disturbed(partition) => self.on_disturbed(partition),
-            SourceEvent::Statistics(statistics) => self.on_statistics(statistics),
+            SourceEvent::Statistics(statistics) => self.statistics = statistics,
             SourceEvent::Fatal(error) => return Err(PipelineError::Kafka(error)),
         }
         Ok(())

@@ -23,9 +23,10 @@ impl Pipeline {
             .collect();
         observe::stopped(lanes.iter().filter(|lane| lane.reason.is_some()).count());
         for lane in &lanes {
-            if let (Some(lag), Some(stats)) = (lane.lag, self.statistics.get(&lane.partition)) {
-                observe::partition(lane.partition, lag, stats);
+            if let Some((lag, read_at)) = lane.lag.zip(lane.read_at) {
+                observe::lag(lane.partition, lag, read_at);
             }
+            observe::fetched(lane.partition, self.statistics.get(&lane.partition));
         }
         self.report.send_replace(Report {
             joined: self.joined,
@@ -34,15 +35,13 @@ impl Pipeline {
     }
 
     pub(super) fn report_lane(&self, partition: Partition, lane: &Lane) -> LaneReport {
-        let next_offset = lane.position().map(|position| position.next_offset);
-        let end_offset = self
-            .statistics
-            .get(&partition)
-            .map(|stats| stats.end_offset);
-        // Statistics are up to a second old: what was applied since then is no negative lag.
+        let position = lane.position();
+        let next_offset = position.map(|position| position.next_offset);
+        let end = self.known_ends.get(&partition).copied();
+        // The end is a moment old: what was applied since then is no negative lag.
         let lag = next_offset
-            .zip(end_offset)
-            .map(|(next, end)| (end.0 - next.0).max(0));
+            .zip(end)
+            .map(|(next, end)| (end.offset.0 - next.0).max(0));
         let reason = match lane {
             Lane::Stopped { reason, .. } => Some(reason.clone()),
             Lane::Claiming { .. }
@@ -59,9 +58,11 @@ impl Pipeline {
             partition,
             state: lane.state(),
             reason,
+            epoch: position.map(|position| position.epoch),
             next_offset,
-            end_offset,
+            end_offset: end.map(|end| end.offset),
             lag,
+            read_at: end.map(|end| end.read_at),
         }
     }
 }

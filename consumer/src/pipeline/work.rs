@@ -1,6 +1,6 @@
 //! Who works on what: partitions with records wait for a free worker, and come back with what became of their batch.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{CLAIM_AGAIN, Pipeline, PipelineError};
 use crate::lane::{Lane, Running};
 use crate::observe;
 use crate::position::Position;
-use crate::source::{Generation, IntakeError, PartitionStats};
+use crate::source::{Generation, IntakeError};
 use crate::workers::{Finished, Halt, Job, Progress};
 
 impl Pipeline {
@@ -45,16 +45,17 @@ impl Pipeline {
     }
 
     /// The broker's end offsets, once a second.
-    pub(super) fn on_statistics(&mut self, statistics: BTreeMap<Partition, PartitionStats>) {
-        let shrunk: Vec<_> = statistics
+    pub(super) fn on_ends(&mut self) {
+        let ends = self.ends.borrow_and_update().clone();
+        let shrunk: Vec<_> = ends
             .iter()
             .filter(|(partition, now)| {
-                let before = self.statistics.get(partition);
-                before.is_some_and(|before| now.end_offset < before.end_offset)
+                let before = self.known_ends.get(partition);
+                before.is_some_and(|before| now.offset < before.offset)
             })
             .map(|(partition, _)| *partition)
             .collect();
-        self.statistics = statistics;
+        self.known_ends = ends;
         // A partition does not become shorter; one of a topic that was made again is, and while it is shorter than the
         // position the broker refuses to be read there. The next claim compares records. What librdkafka hides is a topic that
         // is made again and outgrows the position within the same second: it goes on at the same offset of the new one.
@@ -68,10 +69,10 @@ impl Pipeline {
     /// also takes the callback from its present one, they are the same to librdkafka.
     fn wake_lagging(&mut self) {
         let lagging: BTreeSet<_> = self
-            .statistics
+            .known_ends
             .iter()
-            .filter(|(partition, stats)| {
-                matches!(self.lanes.get(partition), Some(Lane::Idle(running)) if running.position.next_offset < stats.end_offset)
+            .filter(|(partition, end)| {
+                matches!(self.lanes.get(partition), Some(Lane::Idle(running)) if running.position.next_offset < end.offset)
             })
             .map(|(partition, _)| *partition)
             .collect();
@@ -106,10 +107,6 @@ impl Pipeline {
                 intake,
                 position,
                 poison_run,
-                seen_end: self
-                    .statistics
-                    .get(&partition)
-                    .and_then(|stats| stats.reached_end),
                 leaving: leaving.clone(),
             };
             self.lanes.insert(
@@ -140,7 +137,8 @@ impl Pipeline {
             observe::fenced();
             tracing::warn!(
                 kafka.partition = partition.0,
-                "fenced: another member has claimed the partition; nothing was written"
+                kafka.next_offset = position.next_offset.0,
+                "fenced: another member has claimed the partition, and goes on from what was committed"
             );
         }
         match self.lanes.remove(&partition) {

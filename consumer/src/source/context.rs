@@ -4,7 +4,8 @@
 //! database: an assignment is acknowledged empty, and each partition starts when its claim has succeeded (see
 //! [`super::Command::Start`]). A revocation waits, within a bound, for the batches in flight.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,13 +22,9 @@ use tokio::sync::mpsc::Sender;
 
 use super::{Release, SourceEvent};
 
-/// What the broker and librdkafka say about one partition, once a second.
+/// What librdkafka says about one partition that is fetched, once a second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartitionStats {
-    /// The broker's high watermark.
-    pub end_offset: NextOffset,
-    /// Where fetching last reached the end of what may be read.
-    pub reached_end: Option<NextOffset>,
     /// Bytes fetched and not yet taken.
     pub buffered_bytes: u64,
     /// Bytes received for this partition since the process began.
@@ -160,6 +157,24 @@ pub(super) fn commit(consumer: &BaseConsumer<Context>, list: &TopicPartitionList
     }
 }
 
+thread_local! {
+    /// Where the end lies that the poll under way on this thread has come to. The client library tells of it without its
+    /// offset, which only the text has; it calls [`Context::error`] with that text just before.
+    static REACHED_END: Cell<Option<NextOffset>> = const { Cell::new(None) };
+}
+
+/// Where the end lies that this thread's last poll has come to, if that was said.
+pub(super) fn take_reached_end() -> Option<NextOffset> {
+    REACHED_END.take()
+}
+
+/// From "Fetch from broker 1 reached end of partition at offset 14 (HighwaterMark 14)".
+fn offset_of_end(reason: &str) -> Option<NextOffset> {
+    let (_, rest) = reason.split_once(" end of partition at offset ")?;
+    let (offset, _) = rest.split_once(' ')?;
+    offset.parse().ok().map(NextOffset)
+}
+
 impl ConsumerContext for Context {
     fn rebalance(
         &self,
@@ -186,32 +201,22 @@ impl ClientContext for Context {
             return;
         };
         let fetching = self.membership().fetching.clone();
-        let partitions: BTreeMap<Partition, PartitionStats> = topic
-            .partitions
-            .values()
-            .filter(|partition| {
-                fetching.contains(&Partition(partition.partition)) && partition.hi_offset >= 0
-            })
-            .map(|partition| {
-                let stats = PartitionStats {
-                    end_offset: NextOffset(partition.hi_offset),
-                    // Negative: not yet.
-                    reached_end: (partition.eof_offset >= 0)
-                        .then_some(NextOffset(partition.eof_offset)),
-                    buffered_bytes: partition.fetchq_size,
-                    fetched_bytes: partition.rxbytes,
-                };
-                (Partition(partition.partition), stats)
-            })
-            .collect();
-        if !partitions.is_empty() {
-            self.send(SourceEvent::Statistics(partitions));
-        }
+        let partitions = topic.partitions.values().filter_map(|statistics| {
+            let partition = Partition(statistics.partition);
+            let stats = PartitionStats {
+                buffered_bytes: statistics.fetchq_size,
+                fetched_bytes: statistics.rxbytes,
+            };
+            fetching.contains(&partition).then_some((partition, stats))
+        });
+        // Also that nothing is fetched: what was said before is over.
+        self.send(SourceEvent::Statistics(partitions.collect()));
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         // The end of a partition is reached with every record on a quiet topic; the intake is told, the log is not.
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+            REACHED_END.set(offset_of_end(reason));
             return;
         }
         tracing::warn!(%error, reason, "kafka");
@@ -230,6 +235,25 @@ impl ClientContext for Context {
                 tracing::info!(facility, "librdkafka: {message}")
             }
             RDKafkaLogLevel::Debug => tracing::debug!(facility, "librdkafka: {message}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_that_cannot_be_read_is_none() {
+        let end = |reason: &str| offset_of_end(reason);
+        let said = "Fetch from broker 1 reached end of partition at offset 14 (HighwaterMark 14)";
+        assert_eq!(end(said), Some(NextOffset(14)));
+        for unclear in [
+            "",
+            "Fetch reached end of partition at offset",
+            "end of partition at offset x (y)",
+        ] {
+            assert_eq!(end(unclear), None, "{unclear}");
         }
     }
 }

@@ -9,7 +9,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::types::RDKafkaErrorCode;
 
-use super::context::Context;
+use super::context::{Context, take_reached_end};
 use super::record::Record;
 use crate::batch::{Batch, BatchLimits};
 use crate::position::{LastRecord, Position};
@@ -34,7 +34,8 @@ pub enum IntakeError {
 
 enum Polled<'q> {
     Record(BorrowedMessage<'q>),
-    EndOfPartition,
+    /// Everything before it has come out of the queue before.
+    EndOfPartition(Option<NextOffset>),
     Nothing,
 }
 
@@ -44,8 +45,8 @@ pub struct Intake {
     /// The last applied record, read first, to prove that the topic is the one the position belongs to.
     expected: Option<LastRecord>,
     next_offset: NextOffset,
-    /// The end of the partition was reached, and no record came since.
-    at_end: bool,
+    /// Where the end of the partition was reached, if no record came since.
+    end: Option<NextOffset>,
 }
 
 impl Intake {
@@ -54,7 +55,7 @@ impl Intake {
             queue,
             expected: position.last_record,
             next_offset: position.next_offset,
-            at_end: false,
+            end: None,
         }
     }
 
@@ -71,8 +72,8 @@ impl Intake {
             let proving = self.expected.is_some();
             let message = match Self::poll(&self.queue, self.next_offset, proving)? {
                 Polled::Record(message) => message,
-                Polled::EndOfPartition => {
-                    self.at_end = true;
+                Polled::EndOfPartition(end) => {
+                    self.end = end;
                     continue;
                 }
                 Polled::Nothing => {
@@ -80,7 +81,7 @@ impl Intake {
                     break;
                 }
             };
-            self.at_end = false;
+            self.end = None;
             let record = Record::from(message);
             if let Some(expected) = self.expected.take() {
                 // A later record instead of it: it was compacted away, or another topic has none at that offset.
@@ -96,7 +97,7 @@ impl Intake {
             bytes += record.size_bytes();
             records.push(record);
         }
-        Ok(Batch::new(records, drained, self.at_end))
+        Ok(Batch::new(records, drained, self.end))
     }
 
     fn poll(
@@ -108,7 +109,9 @@ impl Intake {
         match queue.poll(NO_WAIT) {
             None => Ok(Polled::Nothing),
             Some(Ok(message)) => Ok(Polled::Record(message)),
-            Some(Err(KafkaError::PartitionEOF(_))) => Ok(Polled::EndOfPartition),
+            Some(Err(KafkaError::PartitionEOF(_))) => {
+                Ok(Polled::EndOfPartition(take_reached_end()))
+            }
             Some(Err(KafkaError::MessageConsumption(
                 RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,
             ))) => Err(if proving {

@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 
 mod client;
 mod context;
+mod ends;
 mod intake;
 mod poller;
 mod publish;
@@ -28,6 +29,7 @@ mod topic;
 
 use context::Context;
 pub use context::PartitionStats;
+pub use ends::{EndOffset, EndOffsets, EndReader};
 pub use intake::{Intake, IntakeError};
 use poller::Poller;
 pub use publish::{Delivery, Outgoing, PublishError, Publisher};

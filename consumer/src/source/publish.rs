@@ -11,13 +11,14 @@ use common::ids::{Offset, Partition};
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord};
+use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer};
 
 use super::client::said;
 use crate::config::BrokerSettings;
 
 /// After that a record's outcome is unknown: it may have been stored.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
+const METADATA_TIMEOUT: Duration = Duration::from_secs(10);
 /// No limit of ours: how large a record may be is the broker's to say.
 const MAX_RECORD_BYTES: &str = "1000000000";
 
@@ -76,11 +77,31 @@ impl Publisher {
         for (name, value) in brokers.kafka_config.iter() {
             config.set(name, value);
         }
-        config.set("acks", "all").set("enable.idempotence", "true");
+        config
+            .set("acks", "all")
+            .set("enable.idempotence", "true")
+            // A topic that is not there is told of, never made.
+            .set("allow.auto.create.topics", "false");
         let client = config.create();
         client
             .map(Self)
             .map_err(|error| PublishError::Settings(said(&error)))
+    }
+
+    /// Whether the broker has this topic.
+    ///
+    /// # Errors
+    /// It does not answer in [`METADATA_TIMEOUT`].
+    pub async fn knows(&self, topic: &str) -> Result<bool, PublishError> {
+        let (client, name) = (self.0.clone(), topic.to_owned());
+        let asking = tokio::task::spawn_blocking(move || {
+            let client = client.client();
+            let metadata = client.fetch_metadata(Some(&name), METADATA_TIMEOUT)?;
+            // One that is not there is named in the answer as well.
+            let mut topics = metadata.topics().iter();
+            Ok(topics.any(|topic| !topic.partitions().is_empty()))
+        });
+        asking.await.expect("reading metadata does not panic")
     }
 
     /// Hands a record to the client. Those of one partition are delivered in the order of these calls.

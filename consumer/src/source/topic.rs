@@ -43,6 +43,8 @@ pub async fn ensure_topic(settings: &KafkaSettings) -> Result<usize, TopicError>
     for (name, value) in settings.properties.iter() {
         config.set(name, value);
     }
+    // Else a broker may make a topic that is only asked for, with its own number of partitions.
+    config.set("allow.auto.create.topics", "false");
     let ensured = ask(settings, &config).await;
     let Err(TopicError::Unreachable { brokers, reason }) = ensured else {
         return ensured;

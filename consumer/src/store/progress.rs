@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use common::ids::{NextOffset, Partition};
+use common::ids::Partition;
+use common::time::Timestamp;
 
 use super::Store;
 use super::error::{Part, StoreError};
 use crate::position::Epoch;
+use crate::source::EndOffset;
 
 /// How long the feed keeps a batch: far longer than any reader's look, so that only one that was away sees a gap.
 const FEED_RETENTION: Duration = Duration::from_secs(60);
@@ -24,24 +26,33 @@ impl Store {
             .map_err(StoreError::of(Part::Bookkeeping))
     }
 
-    /// Records the broker's end offsets, for lag.
+    /// Records the broker's end offsets, for lag: of partitions that are still held under these epochs, so that whoever was
+    /// superseded overwrites nothing of the owner's. How old an answer is counts, by the database's clock: the two clocks need
+    /// not agree.
     ///
     /// # Errors
     /// [`StoreError`]; the next call makes up for it.
     pub async fn record_progress(
         &self,
-        ends: &BTreeMap<Partition, NextOffset>,
+        ends: &[(Partition, Epoch, EndOffset)],
     ) -> Result<(), StoreError> {
         const SQL: &str = "
             INSERT INTO consumer_progress (group_id, topic, partition, end_offset, read_at)
-            SELECT $1, $2, partition, end_offset, now() FROM unnest($3::integer[], $4::bigint[]) AS seen (partition, end_offset)
+            SELECT group_id, topic, partition, end_offset, now() - make_interval(secs => age)
+              FROM unnest($3::integer[], $4::bigint[], $5::bigint[], $6::float8[]) AS seen (partition, epoch, end_offset, age)
+              JOIN consumer_offsets USING (partition, epoch)
+             WHERE group_id = $1 AND topic = $2
              ORDER BY partition
             ON CONFLICT (group_id, topic, partition)
             DO UPDATE SET end_offset = excluded.end_offset, read_at = excluded.read_at";
-        let (partitions, offsets): (Vec<_>, Vec<_>) = ends
+        let now = Timestamp::now();
+        let partitions: Vec<_> = ends.iter().map(|(partition, ..)| partition.0).collect();
+        let epochs: Vec<_> = ends.iter().map(|(_, epoch, _)| epoch.0).collect();
+        let offsets: Vec<_> = ends.iter().map(|(.., end)| end.offset.0).collect();
+        let ages: Vec<_> = ends
             .iter()
-            .map(|(partition, end)| (partition.0, end.0))
-            .unzip();
+            .map(|(.., end)| now.since(end.read_at).as_secs_f64())
+            .collect();
         let client = self.pool.get().await?;
         let statement = client
             .prepare_cached(SQL)
@@ -50,7 +61,14 @@ impl Store {
         client
             .execute(
                 &statement,
-                &[&self.group_id, &self.topic, &partitions, &offsets],
+                &[
+                    &self.group_id,
+                    &self.topic,
+                    &partitions,
+                    &epochs,
+                    &offsets,
+                    &ages,
+                ],
             )
             .await
             .map_err(StoreError::of(Part::Bookkeeping))?;

@@ -29,6 +29,13 @@ pub enum VerifyError {
 pub enum Difference {
     User(UserDifference),
     Hour(HourDifference),
+    /// What no transaction of the consumer writes: NaN, an infinity, a fifth decimal. Sums that it is part of are compared with
+    /// nothing.
+    NoAmount {
+        /// A row of `user_stats` or `sales_hourly`, or an order.
+        row: String,
+        amount: String,
+    },
     /// Children without their order.
     Orphans {
         table: &'static str,
@@ -74,6 +81,9 @@ impl fmt::Display for Difference {
         match self {
             Self::User(difference) => difference.fmt(f),
             Self::Hour(difference) => difference.fmt(f),
+            Self::NoAmount { row, amount } => {
+                write!(f, "{}: {amount} is no amount of money", row.escape_debug())
+            }
             Self::Orphans { table, rows } => write!(f, "{table}: {rows} rows belong to no order"),
         }
     }
@@ -124,7 +134,7 @@ impl fmt::Display for HourDifference {
 /// Recomputes everything in one snapshot.
 ///
 /// # Errors
-/// The database cannot be reached, or holds a sum that is no amount of money.
+/// The database cannot be reached.
 pub async fn verify(pool: &Pool) -> Result<Findings, VerifyError> {
     look(&mut pool.get().await?).await
 }
@@ -141,12 +151,13 @@ async fn look(client: &mut Client) -> Result<Findings, VerifyError> {
     let totals = snapshot::totals(&snapshot).await?;
     let users = snapshot::users(&snapshot).await?;
     let hours = snapshot::hours(&snapshot).await?;
+    let no_amounts = snapshot::no_amounts(&snapshot).await?;
     let orphans = snapshot::orphans(&snapshot).await?;
     snapshot.commit().await?;
     let differences = users.into_iter().map(Difference::User);
     let differences = differences.chain(hours.into_iter().map(Difference::Hour));
     Ok(Findings {
         totals,
-        differences: differences.chain(orphans).collect(),
+        differences: differences.chain(no_amounts).chain(orphans).collect(),
     })
 }

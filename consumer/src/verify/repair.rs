@@ -9,19 +9,18 @@
 //!
 //! - **Two repairs** would add the same difference twice. One holds an advisory lock from before its snapshot to its end;
 //!   the other is refused.
-//! - **First and last times** are no sums: a stored time that is too early hides every later one. They are taken from the
-//!   snapshot's recomputation (all orders up to then, purged ones too) and the user's live orders under the row's lock
-//!   (all since then: nothing is purged that is younger than an hour, and a repair gives up before that).
+//! - **First and last times** are no sums: a stored time that is too early hides every later one. They are read from the
+//!   orders, purged ones too, under the row's lock: a batch that adds another needs that lock before it can commit.
 //! - **A row that should not be there** comes out as zero orders and is deleted; a batch that waits for it inserts its own.
 //! - **A row that is missing** is added as a batch would add it: if a batch made it meanwhile, that one is added to.
 //! - **Hours** are kept per partition and recomputed over all of them: the rows of an hour are locked together and become one.
 //!   A row that a batch inserts meanwhile, for another partition, is an addition like any other.
 //! - **No deadlock**: a transaction locks a position first (which also tells the change feed), then rows in the order of their
-//!   keys, as every batch does. It holds them for [`CHUNK`] keys.
+//!   keys, as every batch does. It holds them for [`CHUNK`] keys, each of which an index finds.
 //!
-//! Interrupted, it has repaired some keys and left the others as they were. Rows without their order are never touched.
-
-use std::time::{Duration, Instant};
+//! Interrupted, it has repaired some keys and left the others as they were. What was repaired is in `repairs`, by the same
+//! transactions. Rows without their order are never touched, and nothing can be added to one that holds no amount: once that
+//! row is deleted, it is one that is missing.
 
 use common::ids::{Currency, InvalidId, Partition};
 use deadpool_postgres::{Client, Pool, PoolError, Transaction};
@@ -37,10 +36,10 @@ mod users;
 
 /// Any number that nothing else in this database locks.
 const ADVISORY_LOCK: i64 = 0x7461_6c6c_795f_7270;
-/// Keys repaired in one transaction, during which batches that touch them wait.
-const CHUNK: usize = 500;
-/// Retention removes nothing that is younger than an hour.
-const MAX_AGE: Duration = Duration::from_secs(50 * 60);
+/// Keys repaired in one transaction, during which batches that touch them, and those of one partition, wait.
+const CHUNK: usize = 100;
+/// Less than those wait before they try again, whatever one key costs.
+const STATEMENT_TIMEOUT: &str = "SET LOCAL statement_timeout = '20s'";
 
 #[derive(Debug, thiserror::Error)]
 pub enum RepairError {
@@ -58,8 +57,6 @@ pub enum RepairError {
     NoPosition,
     #[error("{0} was changed by somebody else meanwhile: repair again")]
     Changed(String),
-    #[error("the snapshot is more than {MAX_AGE:?} old: repair again")]
-    TooOld,
 }
 
 impl From<PoolError> for RepairError {
@@ -98,7 +95,6 @@ async fn repair_locked(
     client: &mut Client,
     mut repaired: impl FnMut(&Difference),
 ) -> Result<Findings, RepairError> {
-    let began = Instant::now();
     let findings = look(client).await?;
     let work = Work::of(&findings);
     if work.is_empty() {
@@ -106,19 +102,27 @@ async fn repair_locked(
     }
     let source = any_position(client).await?.ok_or(RepairError::NoPosition)?;
     for chunk in work.chunks() {
-        if began.elapsed() > MAX_AGE {
-            return Err(RepairError::TooOld);
-        }
         let tx = client
             .build_transaction()
             .isolation_level(IsolationLevel::ReadCommitted)
             .start()
             .await?;
+        tx.batch_execute(STATEMENT_TIMEOUT).await?;
         chunk.repair(&tx, &source).await?;
+        let differences = chunk.differences();
+        record(&tx, &differences).await?;
         tx.commit().await?;
-        chunk.tell(&mut repaired);
+        differences.iter().for_each(&mut repaired);
     }
     Ok(look(client).await?)
+}
+
+/// Who made which sums right, and what they were, as it is printed.
+async fn record(tx: &Transaction<'_>, differences: &[Difference]) -> Result<(), Error> {
+    const SQL: &str = "INSERT INTO repairs (differences) VALUES ($1)";
+    let differences: Vec<_> = differences.iter().map(Difference::to_string).collect();
+    tx.execute(SQL, &[&differences]).await?;
+    Ok(())
 }
 
 /// Whose batch numbers the repair's rows for the feed take: a reader follows all of them.
@@ -152,7 +156,7 @@ impl<'f> Work<'f> {
                 Difference::User(user) => work.users.push(user),
                 Difference::Hour(hour) if hour.stored.is_none() => work.missing_hours.push(hour),
                 Difference::Hour(hour) => work.hours.push(hour),
-                Difference::Orphans { .. } => {}
+                Difference::NoAmount { .. } | Difference::Orphans { .. } => {}
             }
         }
         work
@@ -212,14 +216,16 @@ impl Chunk<'_> {
         Ok(())
     }
 
-    fn tell(&self, repaired: &mut impl FnMut(&Difference)) {
+    fn differences(&self) -> Vec<Difference> {
         match self {
             Self::MissingUsers(users) | Self::Users(users) => users
                 .iter()
-                .for_each(|user| repaired(&Difference::User((*user).clone()))),
+                .map(|user| Difference::User((*user).clone()))
+                .collect(),
             Self::MissingHours(hours) | Self::Hours(hours) => hours
                 .iter()
-                .for_each(|hour| repaired(&Difference::Hour((*hour).clone()))),
+                .map(|hour| Difference::Hour((*hour).clone()))
+                .collect(),
         }
     }
 }

@@ -14,10 +14,17 @@ const COUNTED: &str = "
     UNION ALL
     SELECT user_id, currency, amount, created_at, item_count FROM purged_orders";
 
+/// Whether a numeric can be read as an amount of money, or is NULL. (NaN is larger than every number.)
+fn is_money(numeric: &str) -> String {
+    format!("({numeric} < 1e30 AND {numeric} = trunc({numeric}, 4)) IS NOT FALSE")
+}
+
 pub(super) async fn totals(snapshot: &Transaction<'_>) -> Result<Vec<CurrencyTotal>, Error> {
-    const SQL: &str = "
-        SELECT currency, sum(order_count)::bigint, count(*), sum(total_amount) FROM user_stats
-         GROUP BY currency ORDER BY currency";
+    let sql = format!(
+        "SELECT currency, sum(order_count)::bigint, count(*), sum(total_amount) FROM user_stats
+          WHERE {} GROUP BY currency ORDER BY currency",
+        is_money("total_amount")
+    );
     let total = |row: &Row| {
         Ok(CurrencyTotal {
             currency: row.try_get(0)?,
@@ -26,7 +33,7 @@ pub(super) async fn totals(snapshot: &Transaction<'_>) -> Result<Vec<CurrencyTot
             amount: row.try_get(3)?,
         })
     };
-    let rows = snapshot.query(SQL, &[]).await?;
+    let rows = snapshot.query(&sql, &[]).await?;
     rows.iter().map(total).collect()
 }
 
@@ -41,7 +48,10 @@ pub(super) async fn users(snapshot: &Transaction<'_>) -> Result<Vec<UserDifferen
            FROM user_stats s FULL JOIN recomputed r USING (user_id, currency)
           WHERE (s.order_count, s.total_amount, s.first_order_at, s.last_order_at)
                 IS DISTINCT FROM (r.orders, r.amount, r.first, r.last)
-          ORDER BY user_id, currency"
+            AND {} AND {}
+          ORDER BY user_id, currency",
+        is_money("s.total_amount"),
+        is_money("r.amount")
     );
     let difference = |row: &Row| {
         Ok(UserDifference {
@@ -80,7 +90,10 @@ pub(super) async fn hours(snapshot: &Transaction<'_>) -> Result<Vec<HourDifferen
          SELECT bucket, currency, s.orders, s.items, s.amount, r.orders, r.items, r.amount
            FROM stored s FULL JOIN recomputed r USING (bucket, currency)
           WHERE (s.orders, s.items, s.amount) IS DISTINCT FROM (r.orders, r.items, r.amount)
-          ORDER BY bucket, currency"
+            AND {} AND {}
+          ORDER BY bucket, currency",
+        is_money("s.amount"),
+        is_money("r.amount")
     );
     let difference = |row: &Row| {
         Ok(HourDifference {
@@ -103,6 +116,30 @@ fn hour_sum(row: &Row, at: usize) -> Result<Option<HourSum>, Error> {
         item_count: row.try_get(at + 1)?,
         amount: row.try_get(at + 2)?,
     }))
+}
+
+/// Rows whose amount nobody can have sent.
+pub(super) async fn no_amounts(snapshot: &Transaction<'_>) -> Result<Vec<Difference>, Error> {
+    const ROWS: [&str; 4] = [
+        "SELECT 'user ' || user_id || ' in ' || currency, total_amount FROM user_stats",
+        "SELECT format('hour %s in %s of partition %s', to_char(bucket AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),
+                       currency, partition), amount FROM sales_hourly",
+        "SELECT 'order ' || order_id, amount FROM orders",
+        "SELECT 'purged order ' || order_id, amount FROM purged_orders",
+    ];
+    let sql = format!(
+        "SELECT place, amount::text FROM ({}) AS stored (place, amount) WHERE NOT ({}) ORDER BY place COLLATE \"C\"",
+        ROWS.join(" UNION ALL "),
+        is_money("amount")
+    );
+    let no_amount = |row: &Row| {
+        Ok(Difference::NoAmount {
+            row: row.try_get(0)?,
+            amount: row.try_get(1)?,
+        })
+    };
+    let rows = snapshot.query(&sql, &[]).await?;
+    rows.iter().map(no_amount).collect()
 }
 
 pub(super) async fn orphans(snapshot: &Transaction<'_>) -> Result<Vec<Difference>, Error> {

@@ -182,3 +182,47 @@ async fn a_broker_killed_in_mid_load_is_waited_for() -> anyhow::Result<()> {
     ensure!(member.is_running(), "it went on by itself");
     Ok(())
 }
+
+#[tokio::test]
+async fn what_is_waited_for_at_the_start_is_told_for_each_reason_and_not_for_each_attempt()
+-> anyhow::Result<()> {
+    let group = Group::new(1).await;
+    let (database, nobody) = (
+        Proxy::start(group.database.server_address()).await,
+        lab::free_address().to_string(),
+    );
+    database.refuse();
+    let url = group.database.url_through(database.address());
+    let member = group.member(
+        "consumer",
+        &[("DATABASE_URL", &url), ("KAFKA_BROKERS", &nobody)],
+    )?;
+    let reasons = || {
+        let log = member.log();
+        let told = log
+            .lines()
+            .filter_map(|line| line.split_once("waiting for the servers"));
+        told.map(|(_, reason)| reason.to_owned())
+            .collect::<Vec<_>>()
+    };
+    let told_of = async |what: &str| {
+        eventually(PATIENCE, async || {
+            let reasons = reasons();
+            let last = reasons.last();
+            ensure!(last.is_some_and(|last| last.contains(what)), "{reasons:?}");
+            Ok(())
+        })
+        .await;
+    };
+    told_of("connect").await;
+    database.pass();
+    told_of(&format!("kafka at {nobody}")).await;
+    database.refuse();
+    told_of("connect").await;
+    let reasons = reasons();
+    ensure!(
+        reasons.windows(2).all(|pair| pair[0] != pair[1]),
+        "the same reason twice: {reasons:?}"
+    );
+    Ok(())
+}

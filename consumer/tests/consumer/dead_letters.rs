@@ -1,10 +1,13 @@
 //! What becomes of dead letters: mended and loaded again, replayed, or discarded.
 
-use lab::Record;
+use std::os::unix::fs::{FileTypeExt, symlink};
+use std::os::unix::net::UnixListener;
+
+use lab::{OwnKafka, Record};
 use serde_json::{Value, json};
 
 use crate::commands::record;
-use crate::support::{Setup, order};
+use crate::support::{PATIENCE, Setup, order};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_export_goes_back_through_the_loader_once_it_is_mended() {
@@ -95,6 +98,88 @@ async fn an_export_goes_back_through_the_loader_once_it_is_mended() {
         3,
         "they stay until they are discarded"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_replayed_is_exported_only_where_that_is_asked_for() {
+    let setup = Setup::new(1).await;
+    setup.apply(&[record("rubbish"), record("more")]).await;
+    let replayed = setup.count("SELECT min(dead_letter_no) FROM dead_letters");
+    let replayed = replayed.await.to_string();
+    replay(&setup, &[&replayed], 1).await;
+    for (arguments, exported) in [
+        (&["export"][..], &["more"][..]),
+        (&["export", "--replayed"], &["rubbish"]),
+        (&["export", "--not-replayed"], &["more"]),
+    ] {
+        let printed = setup.dead_letters(arguments).await.ok();
+        let raw = printed.lines().map(|line| {
+            let line: Value = serde_json::from_str(line).expect("JSON");
+            line["raw"].as_str().expect("wrapped").to_owned()
+        });
+        assert_eq!(raw.collect::<Vec<_>>(), exported, "{arguments:?}");
+    }
+    let asked = setup
+        .dead_letters(&["export", "--numbers", &replayed])
+        .await;
+    assert!(
+        asked.stderr.contains("1 of the numbers") && asked.stderr.contains("--replayed"),
+        "{}",
+        asked.stderr
+    );
+    assert_eq!(asked.ok(), "");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_export_replaces_a_file_and_nothing_else() {
+    let setup = Setup::new(1).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("file"), "before").expect("written");
+    symlink(at("file"), at("link")).expect("a link");
+    let _socket = UnixListener::bind(at("socket")).expect("a socket");
+    for name in ["link", "socket"] {
+        let path = at(name).display().to_string();
+        let refused = setup.dead_letters(&["export", &path, "--force"]).await;
+        assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+        assert!(
+            refused.stderr.contains("no regular file"),
+            "{}",
+            refused.stderr
+        );
+    }
+    let kind = |name: &str| {
+        let found = at(name).symlink_metadata().expect("it is there");
+        found.file_type()
+    };
+    assert!(kind("link").is_symlink() && kind("socket").is_socket());
+    assert_eq!(std::fs::read_to_string(at("file")).unwrap(), "before");
+    let path = at("file").display().to_string();
+    setup.dead_letters(&["export", &path, "--force"]).await.ok();
+    assert_eq!(std::fs::read_to_string(at("file")).unwrap(), "");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replay_to_a_topic_that_is_gone_fails_and_does_not_make_it() {
+    let broker = OwnKafka::start(&["auto.create.topics.enable=true"])
+        .await
+        .expect("a broker");
+    let setup = Setup::on(lab::database().await, broker.topic(2).await).await;
+    setup.apply(&[record("rubbish")]).await;
+    setup.group.topic.delete().await.expect("deleted");
+    lab::eventually(PATIENCE, async || {
+        match setup.group.topic.end_offsets().await {
+            Ok(_) => Err("the topic is still there"),
+            Err(_) => Ok(()),
+        }
+    })
+    .await;
+    let refused = setup.dead_letters(&["replay", "--all"]).await;
+    assert_eq!(refused.code, Some(1), "{}", refused.stdout);
+    let said = format!("there is no topic {}", setup.group.topic.name());
+    assert!(refused.stderr.contains(&said), "{}", refused.stderr);
+    setup.group.topic.make().await.expect("nobody has made it");
+    replay(&setup, &["--all"], 1).await;
 }
 
 async fn replay(setup: &Setup, arguments: &[&str], count: usize) {

@@ -7,6 +7,7 @@ mod contention;
 mod corpus;
 mod crashes;
 mod dead_letters;
+mod lag;
 mod ownership;
 mod positions;
 mod protocols;

@@ -3,7 +3,7 @@
 use anyhow::ensure;
 use lab::orders::{Orders, TestOrder};
 use lab::process::Signal;
-use lab::{Group, Proxy, eventually};
+use lab::{Group, Proxy, Record, eventually};
 
 use crate::support::{PATIENCE, Setup, assert_exact};
 
@@ -69,26 +69,40 @@ async fn a_member_resumed_after_its_partitions_were_taken_over_writes_nothing_an
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_members_share_the_partitions_and_hand_them_over_while_batches_are_in_flight() {
-    let setup = Setup::new(6).await;
-    setup.publish_orders(0..600).await;
-    let small = &["--batch-records", "5"];
-    let first = setup.member(small);
-    let second = setup.member(small);
-    lab::eventually(PATIENCE, async || {
-        let owners = setup
-            .count("SELECT count(DISTINCT epoch) FROM consumer_offsets")
-            .await;
-        if owners > 0 {
-            Ok(())
-        } else {
-            Err("nobody has claimed a partition")
-        }
-    })
-    .await;
-    setup.publish_orders(600..900).await;
-    first.stop().await;
-    setup.applied().await;
-    second.stop().await;
-    assert_exact(&setup, 900).await;
+async fn two_members_share_the_partitions_and_hand_them_over_while_batches_are_in_flight()
+-> anyhow::Result<()> {
+    const PARTITIONS: i32 = 6;
+    const ORDERS: usize = 6_000;
+    const PER_SECOND: usize = 400;
+    let group = Group::new(PARTITIONS).await;
+    let small = [("BATCH_RECORDS", "5")];
+    let mut first = group.member("first", &small)?;
+    first.ready().await;
+    group.shared_by(&[&first], PATIENCE).await;
+    let orders: Vec<TestOrder> = Orders::seeded(72).of_users(100).take(ORDERS).collect();
+    let records: Vec<Record> = orders.iter().map(Record::of).collect();
+    let topic = group.topic.clone();
+    let loading = tokio::spawn(async move { topic.publish_at(&records, PER_SECOND).await });
+    group.applied_at_least(1, PATIENCE).await;
+
+    // Half of them change hands, then those of the first as well, each time under load.
+    let mut second = group.member("second", &small)?;
+    group.shared_by(&[&first, &second], PATIENCE).await;
+    let between = group.applied().await?;
+    ensure!(!loading.is_finished(), "the second came after the load");
+    let status = first.stop_within(PATIENCE).await?;
+    ensure!(status.success(), "{status}");
+    group.shared_by(&[&second], PATIENCE).await;
+    ensure!(!loading.is_finished(), "the first went after the load");
+    group.applied_at_least(between + 1, PATIENCE).await;
+
+    loading.await??;
+    group.assert_exact(orders, PATIENCE).await?;
+    let status = second.stop_within(PATIENCE).await?;
+    ensure!(status.success(), "{status}");
+    let positions = group.positions().await?;
+    let claims: i64 = positions.values().map(|held| held.epoch).sum();
+    // Each was claimed by the first, and then once by the second.
+    ensure!(claims >= 2 * i64::from(PARTITIONS), "{positions:?}");
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use lab::{Group, eventually};
+use lab::{Group, OwnKafka, TestTopic, eventually};
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 
@@ -42,6 +42,18 @@ async fn a_new_database_reads_from_the_beginning_whatever_kafka_has_committed() 
     fresh.applied().await;
     member.stop().await;
     assert_exact(&fresh, 20).await;
+}
+
+#[tokio::test]
+async fn a_broker_that_makes_topics_by_itself_does_not_choose_the_partitions() -> anyhow::Result<()>
+{
+    let broker = OwnKafka::start(&["auto.create.topics.enable=true"]).await?;
+    let topic = TestTopic::unborn(&broker.brokers(), 3);
+    let group = Group::on(lab::database().await, topic).await;
+    let mut member = group.member("consumer", &[])?;
+    member.ready().await;
+    assert_eq!(group.topic.end_offsets().await?, [0, 0, 0]);
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -175,3 +175,105 @@ async fn rows_without_their_order_are_reported_and_left_alone() {
     assert_eq!(setup.count("SELECT order_count FROM user_stats").await, 1);
     assert_eq!(setup.count("SELECT count(*) FROM payments").await, 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_amount_is_named_and_once_its_row_is_gone_it_is_repaired() {
+    let setup = Setup::new(1).await;
+    let orders = [("o1", "u1"), ("o2", "u2"), ("o3", "u3")];
+    let orders = orders.map(|(id, user)| order(id, user, "2026-01-02T03:00:00Z"));
+    publish(&setup, orders).await;
+    let member = setup.member(&[]);
+    setup.applied().await;
+    let spoil = "UPDATE user_stats SET total_amount = 'NaN' WHERE user_id = 'u1';
+                 UPDATE user_stats SET total_amount = 1.00001 WHERE user_id = 'u2';
+                 UPDATE sales_hourly SET amount = 'Infinity'";
+    setup.client.batch_execute(spoil).await.expect("spoilt");
+    let verified = setup.run("consumer", &["verify"]).await;
+    assert_eq!(verified.code, Some(1), "{}", verified.stderr);
+    for row in [
+        "user u1 in EUR: NaN is no amount of money",
+        "user u2 in EUR: 1.00001 is no amount of money",
+        "hour 2026-01-02T03:00:00Z in EUR of partition 0: Infinity is no amount of money",
+        "3 sums are not",
+    ] {
+        assert!(verified.stdout.contains(row), "{row}\n{}", verified.stdout);
+    }
+    let left = setup.run("consumer", &["verify", "--repair"]).await;
+    assert_eq!(left.code, Some(1), "{}", left.stderr);
+    let gone = "DELETE FROM user_stats WHERE user_id <> 'u3'; DELETE FROM sales_hourly";
+    setup.client.batch_execute(gone).await.expect("deleted");
+    setup.run("consumer", &["verify", "--repair"]).await.ok();
+
+    // An order that is none spoils its user's and its hour's recomputation, and no other.
+    setup
+        .rows("UPDATE orders SET amount = 'NaN' WHERE order_id = 'o3' RETURNING 1")
+        .await;
+    let verified = setup.run("consumer", &["verify"]).await;
+    assert_eq!(verified.code, Some(1), "{}", verified.stderr);
+    assert!(
+        verified
+            .stdout
+            .starts_with("order o3: NaN is no amount of money\n1 sums"),
+        "{}",
+        verified.stdout
+    );
+    member.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repair_finds_the_times_of_purged_orders_and_leaves_a_record() {
+    let setup = Setup::new(1).await;
+    let times = [
+        "2026-01-02T03:00:00Z",
+        "2026-01-02T04:00:00Z",
+        "2026-01-02T05:00:00Z",
+    ];
+    let ids = ["o1", "o2", "o3"];
+    let mut orders: Vec<_> = ids
+        .iter()
+        .zip(times)
+        .map(|(id, time)| order(id, "u", time))
+        .collect();
+    // In another currency, and earlier than all.
+    let mut other = order("o4", "u", "2026-01-01T00:00:00Z");
+    other["currency"] = json!("USD");
+    orders.push(other);
+    publish(&setup, orders).await;
+    let member = setup.member(&[]);
+    setup.applied().await;
+    member.stop().await;
+    let purge = "
+        INSERT INTO purged_orders SELECT order_id, content_hash, user_id, currency, amount, 2, created_at FROM orders
+         WHERE order_id IN ('o1', 'o3');
+        DELETE FROM order_items USING orders WHERE orders.order_no = order_items.order_no AND order_id IN ('o1', 'o3');
+        DELETE FROM orders WHERE order_id IN ('o1', 'o3');
+        UPDATE user_stats SET first_order_at = '2026-01-02T04:00Z', last_order_at = '2026-01-02T04:00Z'";
+    setup.client.batch_execute(purge).await.expect("purged");
+    let repaired = setup.run("consumer", &["verify", "--repair"]).await.ok();
+    assert!(repaired.contains("repaired: user u in EUR"), "{repaired}");
+    let kept = setup
+        .rows("SELECT first_order_at::text, last_order_at::text FROM user_stats ORDER BY currency")
+        .await;
+    let kept: Vec<(String, String)> = kept.iter().map(|row| (row.get(0), row.get(1))).collect();
+    assert!(
+        kept[0].0.contains("03:00:00") && kept[0].1.contains("05:00:00"),
+        "{kept:?}"
+    );
+    assert!(
+        kept[1].0.contains("2026-01-01") && kept[1].0 == kept[1].1,
+        "{kept:?}"
+    );
+    let recorded = setup
+        .rows("SELECT repaired_by, differences FROM repairs")
+        .await;
+    assert_eq!(recorded.len(), 1, "one transaction");
+    assert_eq!(recorded[0].get::<_, String>(0), "tally");
+    let differences: Vec<String> = recorded[0].get(1);
+    assert_eq!(differences.len(), 2, "{differences:?}");
+    assert!(
+        differences
+            .iter()
+            .all(|difference| repaired.contains(difference)),
+        "{differences:?}\n{repaired}"
+    );
+}

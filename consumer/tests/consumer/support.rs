@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
-use consumer::config::Cli;
+use consumer::config::{Cli, Config};
 use consumer::service;
+use consumer::store::Store;
 use lab::{Group, Http, Record, Service, TestDatabase, TestTopic};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::{Value, json};
@@ -52,6 +53,20 @@ impl Setup {
 
     /// A member that reaches the database at another address, a proxy's for example.
     pub(crate) fn member_at(&self, database_url: &str, settings: &[&str]) -> Member {
+        let config = self.config(database_url, settings);
+        let stop = CancellationToken::new();
+        let metrics = PrometheusBuilder::new().build_recorder().handle();
+        let service = tokio::spawn(service::run(config, metrics, stop.clone()));
+        Member { stop, service }
+    }
+
+    /// The database as a member of the group uses it.
+    pub(crate) fn store(&self) -> Store {
+        let config = self.config(self.group.database.url(), &[]);
+        service::connect(&config).expect("the database's URL is one")
+    }
+
+    fn config(&self, database_url: &str, settings: &[&str]) -> Config {
         let arguments = [
             "consumer",
             "--database-url",
@@ -65,11 +80,7 @@ impl Setup {
             "--address",
             "127.0.0.1:0",
         ];
-        let config = Cli::parse_from(arguments.iter().chain(settings)).config;
-        let stop = CancellationToken::new();
-        let metrics = PrometheusBuilder::new().build_recorder().handle();
-        let service = tokio::spawn(service::run(config, metrics, stop.clone()));
-        Member { stop, service }
+        Cli::parse_from(arguments.iter().chain(settings)).config
     }
 
     /// Puts values into partitions, in this order.

@@ -43,13 +43,8 @@ pub(super) async fn run(pool: &Pool, discard: &DiscardArgs) -> anyhow::Result<Ex
         );
     }
     let found: i64 = shares.iter().map(|share| share.letters).sum();
-    if let Some(asked) = criteria.asked().and_then(|asked| i64::try_from(asked).ok())
-        && asked > found
-    {
-        println!(
-            "{} of the numbers are not there, or not what was asked for",
-            asked - found
-        );
+    if let Some(left_out) = criteria.left_out(usize::try_from(found).unwrap_or(usize::MAX)) {
+        println!("{left_out}");
     }
     if !discard.yes {
         println!("{found} dead letters would be deleted; --yes deletes them");

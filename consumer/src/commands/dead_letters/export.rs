@@ -21,12 +21,12 @@ use crate::config::ExportArgs;
 /// What was written.
 #[derive(Default)]
 struct Written {
-    objects: u64,
-    to_mend: u64,
+    objects: usize,
+    to_mend: usize,
 }
 
 pub(super) async fn run(pool: &Pool, export: &ExportArgs) -> anyhow::Result<ExitCode> {
-    let criteria = Criteria::new(&export.numbers, &export.filter);
+    let criteria = Criteria::new(&export.numbers, &export.filter).not_replayed_by_default();
     let written = if export.file == Path::new("-") {
         let mut out = BufWriter::new(io::stdout());
         let written = write_lines(pool, &criteria, &mut out).await?;
@@ -40,6 +40,9 @@ pub(super) async fn run(pool: &Pool, export: &ExportArgs) -> anyhow::Result<Exit
         "exported {} dead letters: {objects} JSON objects, {to_mend} to be replaced by an order",
         objects + to_mend
     );
+    if let Some(left_out) = criteria.left_out(objects + to_mend) {
+        eprintln!("{left_out}; --replayed takes what was replayed before");
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -53,6 +56,7 @@ async fn write_file(
     let there = format!("{name} is there already; --force replaces it");
     // Looked at again in the end, when it counts.
     ensure!(force || !path.exists(), there);
+    ensure_replaceable(path)?;
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
@@ -66,12 +70,29 @@ async fn write_file(
         .sync_all()
         .with_context(|| name.to_string())?;
     if force {
+        ensure_replaceable(path)?;
         file.persist(path).with_context(|| name.to_string())?;
     } else if let Err(refused) = file.persist_noclobber(path) {
         ensure!(refused.error.kind() != io::ErrorKind::AlreadyExists, there);
         return Err(refused.error).with_context(|| name.to_string());
     }
     Ok(written)
+}
+
+/// Nothing is there, or a file: a device, a pipe or a link would be gone for whoever uses it.
+fn ensure_replaceable(path: &Path) -> anyhow::Result<()> {
+    match path.symlink_metadata() {
+        Ok(found) => {
+            let name = path.display();
+            ensure!(
+                found.is_file(),
+                "{name} is no regular file: it is not replaced"
+            );
+            Ok(())
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error).with_context(|| path.display().to_string()),
+    }
 }
 
 async fn write_lines(

@@ -88,6 +88,12 @@ impl Letter {
         })
     }
 
+    /// Key, value and headers.
+    fn size_bytes(&self) -> usize {
+        let parts = [&self.key, &self.value].into_iter().chain(&self.headers);
+        parts.flatten().map(Vec::len).sum()
+    }
+
     fn origin(&self) -> Origin {
         Origin {
             topic: self.source.topic.clone(),
@@ -99,6 +105,40 @@ impl Letter {
 
     /// Where it was first read: elsewhere, if it had been replayed before.
     fn first_origin(&self) -> Origin {
-        Origin::told(self.headers()).unwrap_or_else(|| self.origin())
+        let here = self.origin();
+        here.before(self.headers()).unwrap_or(here)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_letter_is_as_large_as_its_key_its_value_and_its_headers() {
+        let letter = Letter {
+            number: 7,
+            source: Source {
+                group_id: "tally".into(),
+                topic: "orders".into(),
+                partition: Partition(0),
+            },
+            offset: Offset(3),
+            record_timestamp: None,
+            reason: "undecodable".into(),
+            detail: "is no order".into(),
+            order_id: None,
+            key: Some(vec![0; 1]),
+            value: Some(vec![0; 20]),
+            headers: vec![
+                Some(vec![0; 300]),
+                Some(vec![0; 4_000]),
+                Some(vec![0; 50_000]),
+                None,
+            ],
+            recorded_at: Timestamp::EPOCH,
+            replayed_at: None,
+        };
+        assert_eq!(letter.size_bytes(), 54_321);
     }
 }

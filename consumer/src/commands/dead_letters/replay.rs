@@ -2,7 +2,7 @@
 //!
 //! A dead letter is marked when the broker has reported that the record is stored, and not before. What is published and not
 //! marked, because the process ended in between or the report never came, is published once more by the next replay. That
-//! loses nothing and counts nothing twice: the record says where it was first read ([`Origin`]), so that an order without an
+//! loses nothing and counts nothing twice: the record says where it was first read ([`Origin`](crate::dead_letters::Origin)), so that an order without an
 //! id of its own gets the same id each time, and the second is a duplicate.
 
 use std::mem;
@@ -19,10 +19,10 @@ use super::super::visible::visible;
 use super::Letter;
 use super::selection::Criteria;
 use crate::config::ReplayArgs;
-use crate::dead_letters::{Origin, REPLAYED_FROM_HEADER};
+use crate::dead_letters::REPLAYED_FROM_HEADER;
 use crate::source::{Delivery, Outgoing, PublishError, Publisher};
 
-/// Records under way at once, and bytes of them (more by one record): what this process holds in memory.
+/// Records under way at once, and bytes of them, keys and headers too (more by one record): what this process holds in memory.
 const MAX_RECORDS: usize = 500;
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 /// Failures that are told; the others are counted.
@@ -44,12 +44,13 @@ pub(super) async fn run(pool: &Pool, replay: &ReplayArgs) -> anyhow::Result<Exit
         Letter::COLUMNS,
         Criteria::MATCH
     );
+    ensure_topics(&publisher, &reader, &criteria).await?;
     let mut rows = pin!(reader.query_raw(&sql, criteria.parameters()).await?);
     let mut outcome = Outcome::default();
     let (mut window, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.try_next().await? {
         let letter = Letter::of(&row)?;
-        bytes += letter.value.as_ref().map_or(0, Vec::len);
+        bytes += letter.size_bytes();
         window.push(letter);
         if window.len() >= MAX_RECORDS || bytes >= MAX_BYTES {
             let before = outcome.replayed;
@@ -67,6 +68,28 @@ pub(super) async fn run(pool: &Pool, replay: &ReplayArgs) -> anyhow::Result<Exit
     conclude(&criteria, &outcome)
 }
 
+/// Before anything is published: a topic that has gone is for an operator to make again, not for a broker that makes
+/// whatever it is asked for, with partitions of its own choice.
+async fn ensure_topics(
+    publisher: &Publisher,
+    reader: &Client,
+    criteria: &Criteria,
+) -> anyhow::Result<()> {
+    let sql = format!(
+        "SELECT DISTINCT topic FROM dead_letters WHERE {} ORDER BY topic",
+        Criteria::MATCH
+    );
+    for row in reader.query(&sql, &criteria.parameters()).await? {
+        let topic: &str = row.try_get(0)?;
+        ensure!(
+            publisher.knows(topic).await?,
+            "there is no topic {} (any more), and nothing was replayed: make it again, or choose others with --topic",
+            visible(topic)
+        );
+    }
+    Ok(())
+}
+
 fn conclude(criteria: &Criteria, outcome: &Outcome) -> anyhow::Result<ExitCode> {
     let Outcome { replayed, failed } = outcome;
     println!("replayed {replayed} dead letters; list --replayed shows them");
@@ -74,15 +97,8 @@ fn conclude(criteria: &Criteria, outcome: &Outcome) -> anyhow::Result<ExitCode> 
         *failed == 0,
         "{failed} are not known to be in the topic and were not marked: replay them again"
     );
-    if let Some(left_out) = criteria
-        .asked()
-        .and_then(|asked| asked.checked_sub(*replayed))
-        && left_out > 0
-    {
-        println!(
-            "{left_out} of the numbers are not there, or not what was asked for; --replayed also takes what was replayed \
-             before"
-        );
+    if let Some(left_out) = criteria.left_out(*replayed) {
+        println!("{left_out}; --replayed takes what was replayed before");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -117,11 +133,12 @@ async fn publish(
 }
 
 fn send(publisher: &Publisher, letter: &Letter) -> Result<Delivery, PublishError> {
-    let origin = letter.origin().to_string();
+    let here = letter.origin();
+    let origin = here.to_string();
     let mut headers: Vec<_> = letter.headers().collect();
     // A replay of a replay keeps telling of the first reading: that is what the order's identity hangs on. Before all others,
     // because the first of a name is what is read.
-    if Origin::told(letter.headers()).is_none() {
+    if here.before(letter.headers()).is_none() {
         let name = REPLAYED_FROM_HEADER.as_bytes();
         headers.insert(0, (name, Some(origin.as_bytes())));
     }

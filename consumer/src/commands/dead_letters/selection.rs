@@ -72,12 +72,15 @@ impl Criteria {
         self
     }
 
-    /// How many there can be at most.
-    pub(super) fn asked(&self) -> Option<usize> {
+    /// What to say where `done` are fewer than the numbers that were asked for.
+    pub(super) fn left_out(&self, done: usize) -> Option<String> {
         let mut numbers = self.numbers.clone()?;
         numbers.sort_unstable();
         numbers.dedup();
-        Some(numbers.len())
+        let left_out = numbers.len().checked_sub(done).filter(|&count| count > 0)?;
+        Some(format!(
+            "{left_out} of the numbers are not there, or not what was asked for"
+        ))
     }
 
     pub(super) fn parameters(&self) -> Parameters<'_> {
@@ -158,6 +161,7 @@ mod tests {
             criteria.describe(),
             "numbers 3,4,3 reason conflict replayed false"
         );
-        assert_eq!(criteria.asked(), Some(2));
+        assert_eq!(criteria.left_out(2), None);
+        assert!(criteria.left_out(1).unwrap().starts_with("1 of"));
     }
 }

@@ -1,0 +1,117 @@
+//! Where partitions end, asked of the broker by a client of its own.
+//!
+//! What comes along with fetched records stands still when fetching does: while the database is locked and the buffers are
+//! full, or while a partition is stopped. That is when an operator looks at the lag. So the broker is asked, and each answer
+//! keeps its time: an end is as new as its time says, whatever else goes on or does not. The client is not the group's: an
+//! answer waits behind no fetch, and nobody waits for it who leaves the group.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::ids::{NextOffset, Partition};
+use common::time::Timestamp;
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::{ClientConfig, ClientContext, Offset, TopicPartitionList};
+
+use super::StartError;
+use super::client::said;
+use crate::config::KafkaSettings;
+
+/// How long an answer is waited for. A process that stops meanwhile waits with it.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Where a partition ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndOffset {
+    /// The broker's high watermark: open transactions count.
+    pub offset: NextOffset,
+    /// When the broker said so.
+    pub read_at: Timestamp,
+}
+
+pub type EndOffsets = BTreeMap<Partition, EndOffset>;
+
+/// Asks where the topic's partitions end.
+pub struct EndReader {
+    client: Arc<BaseConsumer<Silent>>,
+    topic: String,
+}
+
+impl EndReader {
+    /// # Errors
+    /// librdkafka refuses a setting.
+    pub fn new(settings: &KafkaSettings) -> Result<Self, StartError> {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", &settings.brokers)
+            .set("client.id", &settings.client_id);
+        for (name, value) in settings.properties.iter() {
+            config.set(name, value);
+        }
+        config.set("isolation.level", "read_uncommitted");
+        let client = BaseConsumer::from_config_and_context(&config, Silent)
+            .map_err(|error| StartError::Kafka(said(&error)))?;
+        Ok(Self {
+            client: Arc::new(client),
+            topic: settings.topic.clone(),
+        })
+    }
+
+    /// Asks for all of them at once, one request to each broker. Partitions that it has no answer for are left out.
+    ///
+    /// # Errors
+    /// A broker does not answer, or not in [`ANSWER_TIMEOUT`].
+    pub async fn read(&self, partitions: Vec<Partition>) -> Result<EndOffsets, KafkaError> {
+        if partitions.is_empty() {
+            return Ok(EndOffsets::new());
+        }
+        let (client, topic) = (Arc::clone(&self.client), self.topic.clone());
+        let reading = tokio::task::spawn_blocking(move || {
+            let ends = read(&client, &topic, &partitions);
+            // What a client tells is kept until somebody takes it.
+            while client.poll(Duration::ZERO).is_some() {}
+            ends
+        });
+        reading.await.expect("asking the broker does not panic")
+    }
+}
+
+fn read(
+    client: &BaseConsumer<Silent>,
+    topic: &str,
+    partitions: &[Partition],
+) -> KafkaResult<EndOffsets> {
+    let mut list = TopicPartitionList::with_capacity(partitions.len());
+    for partition in partitions {
+        // In the place of a time, this asks for the end.
+        list.add_partition_offset(topic, partition.0, Offset::End)?;
+    }
+    let answer = client.offsets_for_times(list, ANSWER_TIMEOUT)?;
+    let read_at = Timestamp::now();
+    let end = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
+        // What had no answer still holds the question.
+        let (Ok(()), Offset::Offset(offset)) = (element.error(), element.offset()) else {
+            return None;
+        };
+        let offset = NextOffset(offset);
+        Some((
+            Partition(element.partition()),
+            EndOffset { offset, read_at },
+        ))
+    };
+    Ok(answer.elements().iter().filter_map(end).collect())
+}
+
+/// The group's client tells what is wrong with the brokers; twice would be no more.
+struct Silent;
+
+impl ClientContext for Silent {
+    fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {}
+
+    fn error(&self, _: KafkaError, _: &str) {}
+}
+
+impl ConsumerContext for Silent {}

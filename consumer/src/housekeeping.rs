@@ -30,20 +30,35 @@ pub async fn watch_ends(
 ) {
     let mut ticks = interval(ENDS_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut was_answered = true;
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
             () = stop.cancelled() => return,
         }
         let partitions = partitions(&reports.borrow());
-        match reader.read(partitions.clone()).await {
-            Ok(answered) => ends.send_modify(|known| {
+        let answer = reader.read(partitions.clone()).await;
+        let reason = match &answer {
+            Ok(answered) if answered.len() < partitions.len() => Some("of some partitions".into()),
+            Ok(_) => None,
+            Err(error) => Some(error.to_string()),
+        };
+        match &reason {
+            Some(reason) if was_answered => {
+                tracing::warn!(
+                    reason,
+                    "the brokers do not tell where partitions end: lags grow old"
+                );
+            }
+            None if !was_answered => tracing::info!("the brokers tell where partitions end again"),
+            Some(_) | None => {}
+        }
+        was_answered = reason.is_none();
+        if let Ok(answered) = answer {
+            ends.send_modify(|known| {
                 known.retain(|partition, _| partitions.contains(partition));
                 known.extend(answered);
-            }),
-            Err(error) => {
-                tracing::debug!(%error, "the broker did not tell where the partitions end")
-            }
+            });
         }
     }
 }

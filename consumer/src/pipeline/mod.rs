@@ -186,7 +186,10 @@ impl Pipeline {
                 }
             }
             SourceEvent::Disturbed(partition) => self.on_disturbed(partition),
-            SourceEvent::Statistics(statistics) => self.statistics = statistics,
+            SourceEvent::Statistics(statistics) => {
+                self.statistics = statistics;
+                self.wake_lagging();
+            }
             SourceEvent::Fatal(error) => return Err(PipelineError::Kafka(error)),
         }
         Ok(())

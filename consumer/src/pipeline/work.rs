@@ -66,14 +66,21 @@ impl Pipeline {
     }
 
     /// An idle partition with lag was woken and found nothing yet, or its wake-up was lost: dropping a partition's former queue
-    /// also takes the callback from its present one, they are the same to librdkafka.
-    fn wake_lagging(&mut self) {
+    /// also takes the callback from its present one, they are the same to librdkafka. Either the broker's word or what has
+    /// been fetched will do.
+    pub(super) fn wake_lagging(&mut self) {
+        let lags = |partition: &Partition, running: &Running| {
+            let end = self.known_ends.get(partition);
+            let fetched = self.statistics.get(partition);
+            end.is_some_and(|end| running.position.next_offset < end.offset)
+                || fetched.is_some_and(|fetched| fetched.buffered_bytes > 0)
+        };
         let lagging: BTreeSet<_> = self
-            .known_ends
+            .lanes
             .iter()
-            .filter(|(partition, end)| {
-                matches!(self.lanes.get(partition), Some(Lane::Idle(running)) if running.position.next_offset < end.offset)
-            })
+            .filter(
+                |(partition, lane)| matches!(lane, Lane::Idle(running) if lags(partition, running)),
+            )
             .map(|(partition, _)| *partition)
             .collect();
         self.on_ready(&lagging);

@@ -28,7 +28,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct EndOffset {
     /// The broker's high watermark: open transactions count.
     pub offset: NextOffset,
-    /// When the broker said so.
+    /// When the broker was asked: what it said is at least as new.
     pub read_at: Timestamp,
 }
 
@@ -51,7 +51,10 @@ impl EndReader {
         for (name, value) in settings.properties.iter() {
             config.set(name, value);
         }
-        config.set("isolation.level", "read_uncommitted");
+        config
+            .set("isolation.level", "read_uncommitted")
+            // What it would log waits in a queue, for nobody.
+            .set_log_level(RDKafkaLogLevel::Emerg);
         let client = BaseConsumer::from_config_and_context(&config, Silent)
             .map_err(|error| StartError::Kafka(said(&error)))?;
         Ok(Self {
@@ -60,10 +63,11 @@ impl EndReader {
         })
     }
 
-    /// Asks for all of them at once, one request to each broker. Partitions that it has no answer for are left out.
+    /// Asks for all of them at once, one request to each broker; and where that fails, for each by itself. Partitions that
+    /// have no answer are left out.
     ///
     /// # Errors
-    /// A broker does not answer, or not in [`ANSWER_TIMEOUT`].
+    /// None has an answer. It takes three times [`ANSWER_TIMEOUT`] at most.
     pub async fn read(&self, partitions: Vec<Partition>) -> Result<EndOffsets, KafkaError> {
         if partitions.is_empty() {
             return Ok(EndOffsets::new());
@@ -84,13 +88,44 @@ fn read(
     topic: &str,
     partitions: &[Partition],
 ) -> KafkaResult<EndOffsets> {
+    let together = ask(client, topic, partitions, ANSWER_TIMEOUT);
+    if let Ok(ends) = &together
+        && ends.len() == partitions.len()
+    {
+        return together;
+    }
+    // A client that fetches nothing keeps what it knows of leaders for a quarter of an hour, moved or not, unless it is told
+    // to ask again (`rd_kafka_metadata_refresh_known_topics` leaves out what is still valid).
+    client.fetch_metadata(Some(topic), ANSWER_TIMEOUT)?;
+    // One partition without an answer leaves all that were asked for with it without one.
+    let each = ANSWER_TIMEOUT / u32::try_from(partitions.len()).unwrap_or(u32::MAX);
+    let mut ends = EndOffsets::new();
+    let mut failed = None;
+    for partition in partitions {
+        match ask(client, topic, std::slice::from_ref(partition), each) {
+            Ok(answered) => ends.extend(answered),
+            Err(error) => failed = Some(error),
+        }
+    }
+    match failed {
+        Some(error) if ends.is_empty() => Err(error),
+        Some(_) | None => Ok(ends),
+    }
+}
+
+fn ask(
+    client: &BaseConsumer<Silent>,
+    topic: &str,
+    partitions: &[Partition],
+    timeout: Duration,
+) -> KafkaResult<EndOffsets> {
     let mut list = TopicPartitionList::with_capacity(partitions.len());
     for partition in partitions {
         // In the place of a time, this asks for the end.
         list.add_partition_offset(topic, partition.0, Offset::End)?;
     }
-    let answer = client.offsets_for_times(list, ANSWER_TIMEOUT)?;
     let read_at = Timestamp::now();
+    let answer = client.offsets_for_times(list, timeout)?;
     let end = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
         // What had no answer still holds the question.
         let (Ok(()), Offset::Offset(offset)) = (element.error(), element.offset()) else {

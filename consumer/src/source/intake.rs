@@ -73,7 +73,8 @@ impl Intake {
             let message = match Self::poll(&self.queue, self.next_offset, proving)? {
                 Polled::Record(message) => message,
                 Polled::EndOfPartition(end) => {
-                    self.end = end;
+                    // Of a topic that may have been made again nothing is known yet.
+                    self.end = end.filter(|_| !proving);
                     continue;
                 }
                 Polled::Nothing => {

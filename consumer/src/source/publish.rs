@@ -12,6 +12,7 @@ use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer};
+use rdkafka::types::RDKafkaErrorCode;
 
 use super::client::said;
 use crate::config::BrokerSettings;
@@ -91,15 +92,21 @@ impl Publisher {
     /// Whether the broker has this topic.
     ///
     /// # Errors
-    /// It does not answer in [`METADATA_TIMEOUT`].
+    /// It does not answer in [`METADATA_TIMEOUT`], or may not tell.
     pub async fn knows(&self, topic: &str) -> Result<bool, PublishError> {
         let (client, name) = (self.0.clone(), topic.to_owned());
         let asking = tokio::task::spawn_blocking(move || {
             let client = client.client();
             let metadata = client.fetch_metadata(Some(&name), METADATA_TIMEOUT)?;
             // One that is not there is named in the answer as well.
-            let mut topics = metadata.topics().iter();
-            Ok(topics.any(|topic| !topic.partitions().is_empty()))
+            let Some(topic) = metadata.topics().first() else {
+                return Ok(false);
+            };
+            match topic.error().map(RDKafkaErrorCode::from) {
+                _ if !topic.partitions().is_empty() => Ok(true),
+                None | Some(RDKafkaErrorCode::UnknownTopicOrPartition) => Ok(false),
+                Some(error) => Err(KafkaError::MetadataFetch(error).into()),
+            }
         });
         asking.await.expect("reading metadata does not panic")
     }

@@ -28,7 +28,8 @@ impl Store {
 
     /// Records the broker's end offsets, for lag: of partitions that are still held under these epochs, so that whoever was
     /// superseded overwrites nothing of the owner's. How old an answer is counts, by the database's clock: the two clocks need
-    /// not agree.
+    /// not agree. An answer from the future came before our clock was set back, and its age is not known: what is recorded
+    /// stands, and grows old.
     ///
     /// # Errors
     /// [`StoreError`]; the next call makes up for it.
@@ -45,19 +46,20 @@ impl Store {
              ORDER BY partition
             ON CONFLICT (group_id, topic, partition)
             DO UPDATE SET end_offset = excluded.end_offset, read_at = excluded.read_at";
-        let now = Timestamp::now();
-        let partitions: Vec<_> = ends.iter().map(|(partition, ..)| partition.0).collect();
-        let epochs: Vec<_> = ends.iter().map(|(_, epoch, _)| epoch.0).collect();
-        let offsets: Vec<_> = ends.iter().map(|(.., end)| end.offset.0).collect();
-        let ages: Vec<_> = ends
-            .iter()
-            .map(|(.., end)| now.since(end.read_at).as_secs_f64())
-            .collect();
         let client = self.pool.get().await?;
         let statement = client
             .prepare_cached(SQL)
             .await
             .map_err(StoreError::of(Part::Bookkeeping))?;
+        // Only now: a connection may have been waited for.
+        let now = Timestamp::now();
+        let ends = || ends.iter().filter(|(.., end)| end.read_at <= now);
+        let partitions: Vec<_> = ends().map(|(partition, ..)| partition.0).collect();
+        let epochs: Vec<_> = ends().map(|(_, epoch, _)| epoch.0).collect();
+        let offsets: Vec<_> = ends().map(|(.., end)| end.offset.0).collect();
+        let ages: Vec<_> = ends()
+            .map(|(.., end)| now.since(end.read_at).as_secs_f64())
+            .collect();
         client
             .execute(
                 &statement,

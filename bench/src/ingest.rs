@@ -54,7 +54,12 @@ pub async fn http(peaks: &mut Peaks) -> anyhow::Result<Vec<Figure>> {
     stop(&mut producer).await?;
     stop(&mut validating).await?;
     topic.delete().await?;
-    Ok(vec![Figure::rate("ingest-http", "requests/s", &pairs[WARM_UP..], 0.5)])
+    Ok(vec![Figure::rate(
+        "ingest-http",
+        "requests/s",
+        &pairs[WARM_UP..],
+        0.5,
+    )])
 }
 
 /// `ingest-batch`: orders in NDJSON batches over librdkafka publishing the same bytes.
@@ -79,7 +84,12 @@ pub async fn batches(orders: u64, peaks: &mut Peaks) -> anyhow::Result<Vec<Figur
             baseline: alone(records).await?,
         });
     }
-    Ok(vec![Figure::rate("ingest-batch", "orders/s", &pairs[WARM_UP..], 0.5)])
+    Ok(vec![Figure::rate(
+        "ingest-batch",
+        "orders/s",
+        &pairs[WARM_UP..],
+        0.5,
+    )])
 }
 
 /// `load`: a file through the loader, validated and acknowledged, over librdkafka publishing the same bytes.
@@ -110,7 +120,12 @@ pub async fn file(orders: u64) -> anyhow::Result<Vec<Figure>> {
             baseline: alone(records).await?,
         });
     }
-    Ok(vec![Figure::rate("load", "orders/s", &pairs[WARM_UP..], 0.6)])
+    Ok(vec![Figure::rate(
+        "load",
+        "orders/s",
+        &pairs[WARM_UP..],
+        0.6,
+    )])
 }
 
 /// The same bytes by librdkafka alone.

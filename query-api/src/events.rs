@@ -100,7 +100,7 @@ pub(crate) fn example() -> String {
     let as_of = Timestamp::EPOCH;
     let seen = Seen::new(tick, as_of, Instant::now(), Arc::default(), Arc::default());
     let freshness = Freshness {
-        seen: Some(seen),
+        seen: Some(Arc::new(seen)),
         database: Database::Reachable,
         totals: Totals::Loaded,
     };

@@ -238,7 +238,7 @@ impl Feed {
 
     fn publish(&self, seen: Seen) {
         let freshness = Freshness {
-            seen: Some(seen),
+            seen: Some(Arc::new(seen)),
             database: Database::Reachable,
             totals: Totals::Loaded,
         };

@@ -86,7 +86,7 @@ pub enum Totals {
 #[derive(Debug, Clone)]
 pub struct Freshness {
     /// `None` before the first load. While totals are loaded again it stays where it was.
-    pub seen: Option<Seen>,
+    pub seen: Option<Arc<Seen>>,
     pub database: Database,
     pub totals: Totals,
 }

@@ -68,10 +68,10 @@ fn burst(text: &str) -> Result<NonZeroU32, &'static str> {
         .ok_or("must be 1 to 1000000")
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Gate {
     keys: Option<Arc<Keys>>,
-    limiter: Option<Limiter>,
+    limiter: Option<Arc<Limiter>>,
     origins: Origins,
     /// Whether only those are let in who mean this machine.
     local_alone: bool,
@@ -93,7 +93,7 @@ impl Gate {
             keys: keys.map(Arc::new),
             limiter: config
                 .rate_limit
-                .map(|rate| Limiter::new(rate, config.rate_limit_burst)),
+                .map(|rate| Arc::new(Limiter::new(rate, config.rate_limit_burst))),
             origins: Origins::new(&config.cors_origins),
             open: DOCS_PATHS.to_vec(),
         })

@@ -150,7 +150,7 @@ impl Server {
             AbortOnDropHandle::new(tokio::spawn(Arc::clone(keys).reload_at(hangups)))
         });
         let workers = workers(&self.config);
-        let gate_data = web::Data::new(self.gate);
+        let own_gate = self.gate;
         let health = web::Data::from(health);
         let metrics = web::Data::new(Metrics {
             recorded,
@@ -160,7 +160,8 @@ impl Server {
             App::new()
                 .app_data(health.clone())
                 .app_data(metrics.clone())
-                .app_data(gate_data.clone())
+                // Each worker's own: every request counts its holders up and down.
+                .app_data(web::Data::new(own_gate.clone()))
                 .configure(shared_routes)
                 .configure(routes.clone())
                 .default_service(web::to(no_such_path))

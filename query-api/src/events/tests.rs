@@ -19,7 +19,7 @@ fn seen(tick: Tick) -> Freshness {
         Arc::default(),
     );
     Freshness {
-        seen: Some(seen),
+        seen: Some(Arc::new(seen)),
         database: Database::Reachable,
         totals: Totals::Loaded,
     }

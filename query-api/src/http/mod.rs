@@ -63,11 +63,12 @@ pub(crate) fn sending_room() -> Arc<Room> {
 }
 
 /// One at a time: with a small sigma nearly everybody stands out, and each of a million sigmas is another question.
-pub(crate) fn anomalies_gate() -> Gate {
-    Gate::new(1, WAITING_ANOMALIES, ANOMALIES_PATIENCE)
+pub(crate) fn anomalies_gate() -> Arc<Gate> {
+    Arc::new(Gate::new(1, WAITING_ANOMALIES, ANOMALIES_PATIENCE))
 }
 
-/// What answers are made from; shared by all workers.
+/// What answers are made from; shared by all workers, each of which has a clone.
+#[derive(Clone)]
 pub struct State {
     pub live: Arc<Live>,
     pub cache: Arc<Cache>,
@@ -77,7 +78,7 @@ pub struct State {
     pub warmth: Warmth,
     pub events: Events,
     /// Anomalies are the one question whose cost the asker chooses.
-    pub anomalies: Gate,
+    pub anomalies: Arc<Gate>,
     /// For large answers until their clients have them.
     pub sending: Arc<Room>,
     pub default_currency: Currency,
@@ -85,7 +86,7 @@ pub struct State {
 
 impl State {
     /// How far the feed has seen: to be asked before anything that an answer is made from.
-    fn seen(&self) -> Result<Seen, HttpError> {
+    fn seen(&self) -> Result<Arc<Seen>, HttpError> {
         self.freshness
             .borrow()
             .seen
@@ -148,10 +149,12 @@ fn details(freshness: &Freshness) -> Map<String, Value> {
 }
 
 /// Every route but health and metrics, which all services share.
-pub fn routes(config: &mut web::ServiceConfig, state: &web::Data<State>) {
+pub fn routes(config: &mut web::ServiceConfig, state: &State) {
+    // Called by each worker: what every request counts up and down is its own, not one that all cores write to.
+    let state = web::Data::new(state.clone());
     docs::docs().routes(config);
     let api = web::scope("")
-        .app_data(state.clone())
+        .app_data(state)
         .wrap(from_fn(as_of))
         .configure(orders::routes)
         .configure(periods::routes)

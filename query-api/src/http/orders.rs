@@ -44,7 +44,11 @@ async fn order(
     let (found, seen) = find_order(&state, order_id, wait).await?;
     let mut response = tagged(&request, &state, &found, ROWS).await?;
     if !wait.is_zero() {
-        tell(seen.as_of_text, seen.looked_at, response.headers_mut());
+        tell(
+            seen.as_of_text.clone(),
+            seen.looked_at,
+            response.headers_mut(),
+        );
     }
     Ok(response)
 }
@@ -54,7 +58,7 @@ async fn find_order(
     state: &State,
     order_id: OrderId,
     wait: Duration,
-) -> Result<((Arc<Answer>, Origin), Seen), HttpError> {
+) -> Result<((Arc<Answer>, Origin), Arc<Seen>), HttpError> {
     let deadline = Instant::now() + wait;
     let key = Key::Order(order_id.clone());
     loop {

@@ -32,4 +32,4 @@ pub use problem::{HttpError, PROBLEM_JSON, Problem};
 pub use rate::Rate;
 pub use room::{NoRoom, Reserved, Room};
 pub use server::{BindError, Server, ServerConfig, readable, shared_routes};
-pub use slices::{body_holding, body_in, shared_body};
+pub use slices::{SharedRoom, body_holding, body_in, shared_body};

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -26,6 +27,9 @@ use crate::setting;
 /// Recorded samples are folded into their buckets this often; until then they take memory.
 const METRICS_UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
+/// Shorter ones end clients over slow networks; the system counts in milliseconds of 31 bits.
+const SEND_TIMEOUTS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(24);
+
 /// Connections that the system has taken and the server has not.
 const BACKLOG: u32 = 1024;
 
@@ -48,8 +52,9 @@ pub struct ServerConfig {
     #[arg(long, env = "HEADER_TIMEOUT", default_value = "10s", value_parser = setting::duration)]
     pub header_timeout: Duration,
 
-    /// How long a client may take nothing of an answer, or be silent about having it, before its connection is given up.
-    #[arg(long, env = "SEND_TIMEOUT", default_value = "30s", value_parser = setting::duration)]
+    /// How long a client may be behind with taking what it is sent, counted from when it first could take no more, before its
+    /// connection is given up.
+    #[arg(long, env = "SEND_TIMEOUT", default_value = "5m", value_parser = setting::duration_within(SEND_TIMEOUTS))]
     pub send_timeout: Duration,
 
     /// How long what is in flight may take to finish once the service was asked to stop.
@@ -222,7 +227,8 @@ fn listen(address: SocketAddr, send_timeout: Duration) -> io::Result<TcpListener
 }
 
 /// The server library waits for ever to get rid of what it has to send. The system does not: what its peer has not
-/// acknowledged, or has closed its window to, for so long ends the connection. Those that are accepted inherit it.
+/// acknowledged, or has closed its window to, for so long ends the connection. Those that are accepted inherit it. Linux goes
+/// on counting while a peer takes a little now and then: whoever is slower than the server has this long for an answer.
 #[cfg(target_os = "linux")]
 fn give_up_after(send_timeout: Duration, socket: &TcpSocket) -> io::Result<()> {
     let milliseconds = u32::try_from(send_timeout.as_millis()).unwrap_or(u32::MAX);

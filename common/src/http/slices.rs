@@ -9,7 +9,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 
 use actix_web::body::{BodySize, BoxBody, EitherBody, MessageBody};
@@ -27,7 +27,38 @@ const SLICE_BYTES: usize = 64 * 1024;
 #[derive(Debug)]
 struct Slices {
     rest: Bytes,
-    _held: Option<Reserved>,
+    _held: Option<Arc<Reserved>>,
+}
+
+/// The room of one large body that many clients may take at once: it is in memory once, until the last of them has it.
+#[derive(Debug, Default)]
+pub struct SharedRoom(Mutex<Weak<Reserved>>);
+
+impl SharedRoom {
+    /// A form of the body whose longest has `most_bytes`.
+    ///
+    /// # Errors
+    /// [`NoRoom`].
+    pub fn body_in(
+        &self,
+        room: &Arc<Room>,
+        body: Bytes,
+        most_bytes: usize,
+    ) -> Result<BoxBody, NoRoom> {
+        if body.len() <= SLICE_BYTES {
+            return Ok(boxed(body, None));
+        }
+        let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = match shared.upgrade() {
+            Some(held) => held,
+            None => {
+                let held = Arc::new(room.reserve(most_bytes)?);
+                *shared = Arc::downgrade(&held);
+                held
+            }
+        };
+        Ok(boxed(body, Some(held)))
+    }
 }
 
 /// A body that is in memory anyway, whoever is sent it.
@@ -43,7 +74,7 @@ pub fn shared_body(body: Bytes) -> BoxBody {
 pub fn body_in(room: &Arc<Room>, body: Bytes) -> Result<BoxBody, NoRoom> {
     let is_large = body.len() > SLICE_BYTES;
     let held = is_large.then(|| room.reserve(body.len())).transpose()?;
-    Ok(boxed(body, held))
+    Ok(boxed(body, held.map(Arc::new)))
 }
 
 /// A body for which room was reserved before its length was known; what a large one does not need is given back now, the
@@ -51,10 +82,10 @@ pub fn body_in(room: &Arc<Room>, body: Bytes) -> Result<BoxBody, NoRoom> {
 #[must_use]
 pub fn body_holding(mut reserved: Reserved, body: Bytes) -> BoxBody {
     reserved.shrink_to(body.len());
-    boxed(body, Some(reserved))
+    boxed(body, Some(Arc::new(reserved)))
 }
 
-fn boxed(body: Bytes, held: Option<Reserved>) -> BoxBody {
+fn boxed(body: Bytes, held: Option<Arc<Reserved>>) -> BoxBody {
     if body.len() <= SLICE_BYTES {
         return BoxBody::new(body);
     }

@@ -25,10 +25,12 @@ use crate::publisher::{Delivery, PublishError};
 use crate::request::{Arrival, IdempotencyKey, Record, TraceParent, new_order_id};
 
 pub(super) const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
-/// Errors told of one record, as long as not so many were told of the whole batch; then it is the first alone. A batch of
-/// nothing but errors must not make an answer many times its size.
+/// Errors told of one record, as long as those of the whole batch are no longer than the batch; then it is a short first one
+/// alone. A batch of nothing but errors must not make an answer many times its size.
 const MAX_ERRORS_OF_ONE: usize = 10;
-const MAX_ERRORS_OF_BATCH: usize = 10_000;
+const SHORT_ERROR_BYTES: usize = 80;
+/// May be told of any batch, as large an answer as needs no room.
+const FREE_ERROR_BYTES: usize = 32 * 1024;
 /// Room for a record's verdict in the answer, which is held until the client has taken it. Accepted ones take half of it.
 const ANSWER_BYTES_OF_ONE: usize = 256;
 /// Between attempts to hand over a record while the queue is full.
@@ -82,7 +84,7 @@ pub(super) async fn accept(
     let body = body::read(&request, payload, limits, &mut reserved).await?;
     let records = records(&body, format)?;
     // Afterwards it would be too late to say that there is no room for the answer.
-    let room = reserved.grow_to(records.len() * ANSWER_BYTES_OF_ONE);
+    let room = reserved.grow_to(body.len() + records.len() * ANSWER_BYTES_OF_ONE);
     room.map_err(|_| body::no_room(limits.what))?;
     let batch = Batch {
         door: &door,
@@ -90,7 +92,7 @@ pub(super) async fn accept(
         traceparent,
         deadline: Instant::now() + door.publisher.delivery_timeout(),
     };
-    let entries = batch.publish(&records).await;
+    let entries = batch.publish(&records, body.len()).await;
     Ok(answer(&door, entries, reserved))
 }
 
@@ -103,24 +105,19 @@ struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    async fn publish(&self, records: &[&[u8]]) -> Vec<Entry> {
+    /// Errors are told in as many bytes as the body had.
+    async fn publish(&self, records: &[&[u8]], body_bytes: usize) -> Vec<Entry> {
         let arrival = Arrival::now(self.door.settings.max_future_skew);
         let reports = Reports::new();
         let mut entries: Vec<Entry> = Vec::with_capacity(records.len());
-        let mut errors = 0;
+        let mut error_room = body_bytes + FREE_ERROR_BYTES;
         for (index, json) in records.iter().enumerate() {
             if index % RECORDS_PER_TURN == RECORDS_PER_TURN - 1 {
                 tokio::task::yield_now().await;
             }
             let mut entry = self.enter(index, json, arrival, &reports).await;
-            if let Verdict::Rejected(of_one) = &mut entry.verdict {
-                let most = if errors < MAX_ERRORS_OF_BATCH {
-                    MAX_ERRORS_OF_ONE
-                } else {
-                    1
-                };
-                tell_few(of_one, most);
-                errors += of_one.len();
+            if let Verdict::Rejected(errors) = &mut entry.verdict {
+                tell_few(errors, &mut error_room);
             }
             entries.push(entry);
         }
@@ -186,11 +183,25 @@ fn refused(rejection: Rejection) -> Entry {
     }
 }
 
-fn tell_few(errors: &mut Vec<FieldError>, most: usize) {
-    let more = errors.len().saturating_sub(most);
+/// Leaves of one record's errors what there is room for, and how many there are more.
+fn tell_few(errors: &mut Vec<FieldError>, room_bytes: &mut usize) {
+    let bytes = |errors: &[FieldError]| serde_json::to_vec(errors).map_or(0, |json| json.len());
+    let all = errors.len();
+    errors.truncate(MAX_ERRORS_OF_ONE);
+    match room_bytes.checked_sub(bytes(errors)) {
+        Some(rest) => *room_bytes = rest,
+        None => {
+            errors.truncate(1);
+            errors.retain(|first| bytes(std::slice::from_ref(first)) <= SHORT_ERROR_BYTES);
+        }
+    }
+    let more = all - errors.len();
     if more > 0 {
-        errors.truncate(most);
-        let detail = format!("has {more} errors more");
+        let detail = if errors.is_empty() {
+            format!("has {more} errors, too long to tell here")
+        } else {
+            format!("has {more} errors more")
+        };
         errors.push(FieldError {
             pointer: String::new(),
             detail,

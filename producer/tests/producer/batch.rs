@@ -150,3 +150,25 @@ async fn of_a_batch_of_nothing_but_errors_the_first_of_each_record_are_told() {
     assert_eq!((told.len(), told[0], told[4_999]), (5_000, 11, 2));
     assert!(told.iter().sum::<usize>() < 20_000);
 }
+
+/// One key breaks the same rule eleven times, and names its place in a thousand bytes each time.
+#[tokio::test]
+async fn errors_that_are_longer_than_their_batch_are_counted_and_not_told() {
+    let topic = lab::topic(1).await;
+    let app = App::ready(topic.brokers(), topic.name(), &[]).await;
+    let name = "k".repeat(990);
+    let texts = [r#""\u0000""#; 11].join(",");
+    let record = format!("{{\"user_id\":\"u\",\"amount\":1,\"{name}\":[{texts}]}}\n");
+    let sent = record.repeat(900);
+    let answer = app.post_lines(sent.clone()).await;
+    let results = answer.json["results"].as_array().unwrap();
+    let of = |index: usize| results[index]["errors"].as_array().unwrap();
+    assert_eq!((results.len(), of(0).len(), of(899).len()), (900, 11, 1));
+    assert_eq!(of(899)[0]["detail"], "has 11 errors, too long to tell here");
+    let told = answer.json.to_string().len();
+    assert!(
+        told < 2 * sent.len(),
+        "{told} bytes are told of {}",
+        sent.len()
+    );
+}

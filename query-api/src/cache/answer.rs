@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use common::http::SharedRoom;
 use common::order::ContentHash;
 use metrics::histogram;
 use moka::notification::RemovalCause;
@@ -28,6 +29,8 @@ pub struct Answer {
     loaded_at: Instant,
     /// How long that took.
     pub load_time: Duration,
+    /// While clients are taking it.
+    pub sending: SharedRoom,
 }
 
 impl Answer {
@@ -42,6 +45,7 @@ impl Answer {
             tick,
             loaded_at: Instant::now(),
             load_time,
+            sending: SharedRoom::default(),
         })
     }
 

@@ -128,7 +128,10 @@ pub(super) async fn tagged(
     if is_known {
         return Ok(response.finish());
     }
-    let body = body_in(&state.sending, body.clone()).map_err(too_many_large)?;
+    let body = answer
+        .sending
+        .body_in(&state.sending, body.clone(), answer.body.len())
+        .map_err(too_many_large)?;
     if compressed.is_some() {
         response.insert_header((header::CONTENT_ENCODING, GZIP));
     }

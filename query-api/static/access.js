@@ -1,10 +1,11 @@
 // The API key, where the service wants one: asked for when an answer says so, kept for this tab, and sent with every question.
 
-import { announce, element } from "./elements.js";
+import { announce, element, opensElsewhere } from "./elements.js";
 
 const STORED = "tally-api-key";
 
 const main = document.querySelector("main");
+const locked = [];
 const unlocked = [];
 let key = remembered();
 let form = null;
@@ -24,6 +25,11 @@ export function isLocked() {
   return form !== null;
 }
 
+/** What was let in before ends as well. */
+export function whenLocked(end) {
+  locked.push(end);
+}
+
 /** What was refused is asked for again. */
 export function whenUnlocked(again) {
   unlocked.push(again);
@@ -41,18 +47,24 @@ function lock() {
     element("p", { class: "hint", id: "api-key-hint" },
       key === null ? "This service answers only those who have a key that may read." : "That key is not known here, or may not read.",
       " It is kept in this tab until you close it."));
+  // A pasted key may bring blanks along, which the pattern would refuse.
+  field.addEventListener("input", () => { field.value = field.value.trim(); });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    unlock(field.value.trim());
+    unlock(field.value);
   });
   main.prepend(form);
   field.focus();
+  for (const end of locked) end();
 }
 
 function unlock(given) {
   key = given;
   form.remove();
   form = null;
+  // The focus was in the form, and would begin again at the top of the page.
+  main.tabIndex = -1;
+  main.focus();
   try {
     sessionStorage.setItem(STORED, key);
   } catch {
@@ -72,11 +84,11 @@ function remembered() {
 /** A link cannot send the key: what it leads to is fetched, and shown as text. */
 document.addEventListener("click", async (event) => {
   const link = event.target.closest("a[data-answer]");
-  if (link === null || key === null) return;
+  if (link === null || key === null || opensElsewhere(event)) return;
   event.preventDefault();
   try {
     const answer = await request(link.href);
-    if (!answer.ok) return;
+    if (!answer.ok) return announce(`This cannot be shown: the server answered ${answer.status}`);
     const text = new Blob([await answer.text()], { type: "text/plain;charset=utf-8" });
     location.assign(URL.createObjectURL(text));
   } catch {

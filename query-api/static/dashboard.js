@@ -88,6 +88,8 @@ function showFreshness() {
 
 /* What is asked for */
 
+/** Everything that the present choice asks for. */
+let asking = new AbortController();
 let isDue = false;
 let isBusy = false;
 
@@ -102,6 +104,13 @@ async function refreshSoon() {
     await new Promise((resolve) => setTimeout(resolve, REFRESH_MS));
   }
   isBusy = false;
+}
+
+/** What an earlier choice asked for is not waited for: the slower answer would be shown last. */
+function refreshAnew() {
+  asking.abort();
+  asking = new AbortController();
+  refresh();
 }
 
 async function refresh() {
@@ -126,9 +135,14 @@ async function fill(id, path, show) {
   if (focused !== null) panel.querySelector(`[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
 }
 
+/** An answer is waited for until its time is up, or something else is chosen. */
+function patience() {
+  return AbortSignal.any([asking.signal, AbortSignal.timeout(TIMEOUT_MS)]);
+}
+
 async function ask(path) {
   try {
-    const answer = await request(path, { signal: AbortSignal.timeout(TIMEOUT_MS) });
+    const answer = await request(path, { signal: patience() });
     return answer.ok ? parse(await answer.text()) : null;
   } catch {
     return null;
@@ -157,12 +171,14 @@ function beginning(grain, lastOrderAt) {
 /** Drawn by the server, and fetched, since a picture sends no key. The old one stays until the new one is there. */
 async function showChart(query) {
   const next = new Image();
+  const signal = patience();
   try {
     const path = `/charts/sales.svg?${query}&size=${narrow.matches ? "narrow" : "wide"}`;
-    const answer = await request(path, { signal: AbortSignal.timeout(TIMEOUT_MS) });
+    const answer = await request(path, { signal });
     if (!answer.ok) return;
     next.src = URL.createObjectURL(await answer.blob());
     await next.decode();
+    signal.throwIfAborted();
   } catch {
     URL.revokeObjectURL(next.src);
     return;
@@ -171,7 +187,7 @@ async function showChart(query) {
   chart.src = next.src;
   chart.width = next.naturalWidth;
   chart.height = next.naturalHeight;
-  chart.alt = `Sales in ${choice.currency ?? "all currencies"} by ${choice.grain}; the same follows as a table`;
+  chart.alt = `Sales in ${query.get("currency") ?? "all currencies"} by ${query.get("grain")}; the same follows as a table`;
   chart.hidden = false;
 }
 
@@ -187,11 +203,11 @@ document.querySelector(".choices").addEventListener("change", (event) => {
   choice[event.target.name] = event.target.value;
   write();
   if (summary !== null) showTotals();
-  refresh();
+  refreshAnew();
 });
 document.querySelector(".choices").addEventListener("submit", (event) => event.preventDefault());
 salesDetails.addEventListener("toggle", showSales);
-narrow.addEventListener("change", showSales);
+narrow.addEventListener("change", refreshAnew);
 byId("reconnect").addEventListener("click", () => reconnect());
 const grain = document.querySelector(`[name="grain"][value="${CSS.escape(choice.grain)}"]`);
 if (grain) grain.checked = true;

@@ -41,6 +41,11 @@ export function announce(text) {
   document.getElementById("announcement").textContent = text;
 }
 
+/** Whether a click on a link asks for another tab or window, which is the browser's to open. */
+export function opensElsewhere(event) {
+  return event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0;
+}
+
 /** Names with values; `pairs` without a value are left out. */
 export function definitions(pairs) {
   const rows = pairs

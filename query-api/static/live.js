@@ -1,7 +1,7 @@
 // The connection to /events: it comes back by itself, and says whether it stands. The browser's own EventSource sends no key,
 // so its protocol is read here, as much of it as the server speaks.
 
-import { isLocked, request, whenUnlocked } from "./access.js";
+import { isLocked, request, whenLocked, whenUnlocked } from "./access.js";
 
 /** The server is never silent for longer than two seconds. */
 const SILENCE_MS = 7_000;
@@ -22,6 +22,7 @@ export function follow(on) {
   function open() {
     clearTimeout(timer);
     connection.abort();
+    if (isLocked()) return on.state("locked");
     if (document.hidden) return;
     connection = new AbortController();
     timer = setTimeout(lost, SILENCE_MS);
@@ -64,7 +65,6 @@ export function follow(on) {
   function lost() {
     clearTimeout(timer);
     connection.abort();
-    if (isLocked()) return on.state("locked");
     on.state("offline");
     timer = setTimeout(open, retryMs);
     retryMs = Math.min(retryMs * 2, MAX_RETRY_MS);
@@ -73,7 +73,12 @@ export function follow(on) {
   document.addEventListener("visibilitychange", open);
   addEventListener("online", open);
   addEventListener("offline", () => on.state("offline"));
-  whenUnlocked(open);
+  whenLocked(open);
+  whenUnlocked(() => {
+    // The summary is sent even if it has not changed: what belongs to it was refused.
+    lastEventId = null;
+    open();
+  });
   open();
   return open;
 }

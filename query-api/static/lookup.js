@@ -1,7 +1,7 @@
 // The lookup page: one field, one order, and an honest word where there is none. The address always names what is shown.
 
 import { request, whenUnlocked } from "./access.js";
-import { announce } from "./elements.js";
+import { announce, opensElsewhere } from "./elements.js";
 import { clock, parse } from "./format.js";
 import { showCustomer } from "./customer.js";
 import { showOrder } from "./order.js";
@@ -104,8 +104,7 @@ form.addEventListener("submit", (event) => {
 main.addEventListener("click", (event) => {
   if (event.target.closest('[data-action="retry"]')) follow();
   const link = event.target.closest("a[data-order-id]");
-  const opensElsewhere = event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0;
-  if (link && !opensElsewhere) {
+  if (link && !opensElsewhere(event)) {
     event.preventDefault();
     go(link.dataset.orderId);
     scrollTo({ top: 0 });

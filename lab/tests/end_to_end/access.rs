@@ -49,8 +49,13 @@ async fn both_pages_ask_for_a_key_and_go_on_with_it() -> anyhow::Result<()> {
     state_is(&browser, "unavailable").await;
     give(&browser, "a-wrong-one").await?;
     shows(&browser, &["That key is not known here"]).await;
-    give(&browser, KEY).await?;
+    // As it is pasted, with a blank at the end.
+    give(&browser, &format!("{KEY} ")).await?;
     state_is(&browser, "found").await;
+    let focused = browser
+        .run("return document.activeElement.localName")
+        .await?;
+    assert_eq!(focused, "main");
     shows(&browser, &["key-1", "€12.50", "in 1 order"]).await;
     ensure!(browser.find(FIELD).await.is_err(), "it asks once more");
     browser.click("a[data-answer]").await?;

@@ -45,7 +45,21 @@ fn keep_name(path: &Path) -> io::Result<()> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         Some(_) | None => Path::new("."),
     };
-    File::open(directory)?.sync_all()
+    match File::open(directory).and_then(|directory| directory.sync_all()) {
+        // The name has changed already. Whoever may write a directory need not be allowed to read it, and not every file
+        // system can sync one: then it comes to the disk when the system writes it.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::PermissionDenied
+                    | io::ErrorKind::InvalidInput
+                    | io::ErrorKind::Unsupported
+            ) =>
+        {
+            Ok(())
+        }
+        synced => synced,
+    }
 }
 
 pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
@@ -73,6 +87,14 @@ mod tests {
         }
         remove(&path).unwrap();
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_synced_does_not_undo_what_is_in_it() {
+        let synced = File::open("/proc").unwrap().sync_all();
+        assert_eq!(synced.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        keep_name(Path::new("/proc/version")).unwrap();
+        assert!(keep_name(Path::new("/nowhere/name")).is_err());
     }
 
     #[test]

@@ -49,7 +49,11 @@ impl Client {
             wake: wake.clone(),
             complaint: complaint.clone(),
         };
-        let producer = client_config(config, max_record_bytes).create_with_context(context)?;
+        let producer = client_config(config, max_record_bytes)
+            // Else a partition ends, for `end_offset`, where another program's open transaction begins. The client takes it
+            // for a consumer's property and warns, which this context keeps to itself; the one of `check` would not.
+            .set("isolation.level", "read_uncommitted")
+            .create_with_context(context)?;
         Ok(Self {
             producer,
             topic: config.kafka_topic.clone(),
@@ -137,7 +141,8 @@ impl Client {
         match client.fetch_watermarks(&self.topic, partition.0, END_TIMEOUT) {
             Ok((_, end)) => Some(NextOffset(end)),
             Err(error)
-                if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownPartition) =>
+                if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownPartition)
+                    && self.lacks(partition) =>
             {
                 Some(NextOffset(0))
             }
@@ -146,6 +151,13 @@ impl Client {
                 None
             }
         }
+    }
+
+    /// What the client calls an unknown partition may also have no leader, or be in a topic that may not be looked at.
+    fn lacks(&self, partition: Partition) -> bool {
+        partition_count(self.producer.client(), &self.topic, END_TIMEOUT).is_ok_and(|count| {
+            usize::try_from(partition.0).is_ok_and(|partition| partition >= count)
+        })
     }
 
     /// Asks the broker about the topic.

@@ -149,7 +149,7 @@ impl Publisher {
     }
 
     /// The offset that the next record of a partition will have, 0 of one that is not there; `None` while the broker does
-    /// not say. Blocks for a second or two at most.
+    /// not say. Blocks for a few seconds at most.
     #[must_use]
     pub fn end_offset(&self, partition: Partition) -> Option<NextOffset> {
         let client = self.link.client();

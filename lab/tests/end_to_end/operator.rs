@@ -151,14 +151,16 @@ async fn metrics_tell_what_happened_and_no_record_has_a_line_in_the_log() -> any
     trio.quiet(PATIENCE).await?;
     apply_at_the_second_attempt(&trio, &next()?).await?;
 
-    let lines = trio.consumers[0].log().lines().count();
+    // Not the pool's: it finds the ends of connections when it comes to use them.
+    let own_lines = |log: &str| log.matches(" consumer::").count();
+    let lines = own_lines(&trio.consumers[0].log());
     let many: Vec<Record> = (0..500)
         .map(|_| Ok(record(&next()?)))
         .collect::<anyhow::Result<_>>()?;
     trio.topic.publish_all(&many).await?;
     trio.quiet(PATIENCE).await?;
     let log = trio.consumers[0].log();
-    assert_eq!(log.lines().count(), lines, "{log}");
+    assert_eq!(own_lines(&log), lines, "{log}");
     for change in [
         "assigned",
         "claimed",

@@ -43,6 +43,8 @@ pub struct SalesQuestion {
     pub grain: Grain,
     pub from: Option<Hour>,
     pub to: Option<Hour>,
+    /// How many of the latest buckets where there is no `from`.
+    pub limit: u16,
 }
 
 impl TopQuestion {
@@ -62,7 +64,7 @@ impl SalesQuestion {
     ) -> (Currency, Result<Series, TooManyBuckets>) {
         let currency = analytics.chosen(self.currency, default);
         let sales = analytics.sales();
-        let series = sales.series(currency, self.grain, self.from, self.to);
+        let series = sales.series(currency, self.grain, self.from, self.to, self.limit);
         (currency, series)
     }
 }

@@ -10,10 +10,8 @@ import { anomalies, currencyChoices, lag, newestOrders, salesTable, topUsers, to
 const REFRESH_MS = 2_000;
 const TIMEOUT_MS = 10_000;
 const ROWS = 8;
-/** How far back a chart goes, so that each bar can be told from the next. */
-const HOURS = 72;
-const DAYS = 60;
-const MONTHS = 24;
+/** How many bars a chart has, so that each can be told from the next: up to the latest sale, which may be older than today. */
+const BARS = { hour: 72, day: 60, month: 24, year: 24 };
 
 const SAID = { live: "The figures are live", offline: "The connection is lost", locked: "An API key is needed" };
 
@@ -150,22 +148,9 @@ async function ask(path) {
 }
 
 async function showSales() {
-  const query = new URLSearchParams({ grain: choice.grain });
+  const query = new URLSearchParams({ grain: choice.grain, limit: BARS[choice.grain] });
   if (choice.currency !== null) query.set("currency", choice.currency);
-  const from = beginning(choice.grain, summary?.last_order_at);
-  if (from !== null) query.set("from", from);
   await Promise.all([showChart(query), showTable(query)]);
-}
-
-/** Where the chart begins, counted from the latest order: the data may be older than today. */
-function beginning(grain, lastOrderAt) {
-  if (!lastOrderAt || grain === "year") return null;
-  const at = new Date(lastOrderAt);
-  if (grain === "hour") at.setUTCHours(at.getUTCHours() - HOURS + 1, 0, 0, 0);
-  if (grain === "day") at.setUTCDate(at.getUTCDate() - DAYS + 1);
-  if (grain === "month") at.setUTCMonth(at.getUTCMonth() - MONTHS + 1, 1);
-  if (at.getTime() < 0) return null;
-  return grain === "hour" ? at.toISOString() : at.toISOString().slice(0, 10);
 }
 
 /** Drawn by the server, and fetched, since a picture sends no key. The old one stays until the new one is there. */

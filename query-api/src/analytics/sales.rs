@@ -8,7 +8,7 @@ use common::money::Total;
 use super::calendar::{Grain, Hour};
 
 /// The longest series.
-pub const MAX_BUCKETS: u32 = 10_000;
+pub const MAX_BUCKETS: u16 = 10_000;
 
 /// What was sold in one bucket: of a row of `sales_hourly`, of all partitions together, of several hours.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Sales {
     }
 
     /// The sales of `from` (inclusive) to `to` (exclusive). Without `from` it begins with the first sale, without `to` it
-    /// ends with the last; without `from` only the latest [`MAX_BUCKETS`] are given.
+    /// ends with the last; without `from` only the `latest` are given, at most [`MAX_BUCKETS`].
     ///
     /// # Errors
     /// `from` is given and the series would be longer than [`MAX_BUCKETS`].
@@ -78,10 +78,11 @@ impl Sales {
         grain: Grain,
         from: Option<Hour>,
         to: Option<Hour>,
+        latest: u16,
     ) -> Result<Series, TooManyBuckets> {
         let none = BTreeMap::new();
         let sales = self.by_currency.get(&currency).unwrap_or(&none);
-        let frame = Frame::new(grain, from, to, self.ends(currency))?;
+        let frame = Frame::new(grain, (from, to), latest, self.ends(currency))?;
         let mut buckets: Vec<_> = frame
             .buckets
             .iter()
@@ -116,18 +117,18 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Of what lies between the two `ends` if nobody says; without `from` only the latest [`MAX_BUCKETS`].
+    /// Of what lies between the two `ends` if `from` and `to` do not say; without `from` only the `latest`.
     ///
     /// # Errors
     /// `from` is given and they would be more than [`MAX_BUCKETS`].
     pub fn new(
         grain: Grain,
-        from: Option<Hour>,
-        to: Option<Hour>,
+        (from, to): (Option<Hour>, Option<Hour>),
+        latest: u16,
         ends: Option<(Hour, Hour)>,
     ) -> Result<Self, TooManyBuckets> {
         let to = to.or_else(|| ends.map(|(_, last)| grain.next(grain.first_hour(last))));
-        let from = from.or_else(|| first_within(ends?.0, grain, to?));
+        let from = from.or_else(|| first_within(ends?.0, grain, to?, latest));
         let buckets = match (from, to) {
             (Some(from), Some(to)) => empty_buckets(grain, from, to)?,
             (None, _) | (_, None) => Vec::new(),
@@ -154,25 +155,29 @@ impl Frame {
 }
 
 /// Where a series that ends at `end` begins if nobody says: with the first sale, but not too long ago.
-fn first_within(first: Hour, grain: Grain, end: Hour) -> Option<Hour> {
+fn first_within(first: Hour, grain: Grain, end: Hour, latest: u16) -> Option<Hour> {
     if first >= end {
         return None;
     }
     // The last bucket may be cut by `end`, and counts.
     let last = grain.first_hour(end);
     let whole = if last == end {
-        MAX_BUCKETS
+        latest
     } else {
-        MAX_BUCKETS - 1
+        latest.saturating_sub(1)
     };
-    Some(grain.first_hour(first).max(grain.earlier(last, whole)))
+    Some(
+        grain
+            .first_hour(first)
+            .max(grain.earlier(last, whole.into())),
+    )
 }
 
 fn empty_buckets(grain: Grain, start: Hour, end: Hour) -> Result<Vec<Hour>, TooManyBuckets> {
     let mut buckets = Vec::new();
     let mut first = grain.first_hour(start);
     while first < end && start < end {
-        if buckets.len() >= MAX_BUCKETS as usize {
+        if buckets.len() >= usize::from(MAX_BUCKETS) {
             return Err(TooManyBuckets);
         }
         buckets.push(first);

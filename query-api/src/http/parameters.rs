@@ -51,14 +51,17 @@ impl Parameters {
 
     /// Everything was right and `value`, the one called `name`, is there.
     pub(super) fn require<T>(mut self, name: &str, value: Option<T>) -> Result<T, HttpError> {
-        let is_given = self.pairs.iter().any(|(given, _)| given == name);
-        if value.is_none() && !is_given {
+        if value.is_none() && !self.has(name) {
             self.refuse(name, "is required");
         }
         match value {
             Some(value) if self.errors.is_empty() => Ok(value),
             Some(_) | None => Err(unprocessable(self.errors)),
         }
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.pairs.iter().any(|(given, _)| given == name)
     }
 
     pub(super) fn user_id(&mut self) -> Option<UserId> {

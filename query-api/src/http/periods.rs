@@ -132,6 +132,11 @@ fn of_user(
 }
 
 fn frame(question: &SalesQuestion, ends: Option<(Hour, Hour)>) -> Result<Frame, HttpError> {
-    Frame::new(question.grain, question.from, question.to, ends)
-        .map_err(|error| invalid("from", &error.to_string()))
+    Frame::new(
+        question.grain,
+        (question.from, question.to),
+        question.limit,
+        ends,
+    )
+    .map_err(|error| invalid("from", &error.to_string()))
 }

@@ -7,10 +7,16 @@ use common::http::{HttpError, readable};
 
 use super::State;
 use super::answer::{LoadError, TOTALS, tagged};
-use super::parameters::Parameters;
+use super::parameters::{Limit, Parameters};
+use crate::analytics::MAX_BUCKETS;
 use crate::cache::Key;
 use crate::questions::{Question, SalesQuestion};
 use crate::views;
+
+const BUCKETS: Limit = Limit {
+    default: MAX_BUCKETS,
+    max: MAX_BUCKETS,
+};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
@@ -30,12 +36,17 @@ async fn sales(request: HttpRequest, state: web::Data<State>) -> Result<HttpResp
 }
 
 pub(super) fn sales_question(parameters: &mut Parameters) -> SalesQuestion {
-    SalesQuestion {
+    let question = SalesQuestion {
         currency: parameters.currency(),
         grain: parameters.grain(),
         from: parameters.from(),
         to: parameters.to(),
+        limit: parameters.limit(BUCKETS),
+    };
+    if question.from.is_some() && parameters.has("limit") {
+        parameters.refuse("limit", "is of a series without from");
     }
+    question
 }
 
 async fn print(state: &State, question: Question) -> Result<Vec<u8>, LoadError> {

@@ -160,6 +160,48 @@ async fn a_series_is_bounded() {
     );
 }
 
+/// Each ends with the last sale in its currency, whatever else was sold later.
+#[tokio::test]
+async fn the_latest_buckets_are_those_of_the_currency() {
+    let (_database, _writer, app) = with_orders(&[
+        order("2026-01-01T00:00:00Z", "1", "USD"),
+        order("2026-01-03T00:00:00Z", "2", "USD"),
+        order("2026-06-01T00:00:00Z", "3", "EUR"),
+    ])
+    .await;
+    let series = app.json("/sales?grain=day&currency=USD&limit=2").await;
+    let of = |bucket: &Value| (bucket["bucket"].clone(), bucket["order_count"].clone());
+    let sold: Vec<_> = series["buckets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(of)
+        .collect();
+    assert_eq!(
+        sold,
+        [
+            (json!("2026-01-02T00:00:00Z"), json!(0)),
+            (json!("2026-01-03T00:00:00Z"), json!(1))
+        ]
+    );
+    let chart = app
+        .get("/charts/sales.svg?grain=day&currency=USD&limit=2")
+        .await;
+    assert!(
+        chart.text().contains("2.00 USD, 1 order"),
+        "{}",
+        chart.text()
+    );
+    for path in ["/sales", "/charts/sales.svg", "/users/active"] {
+        for bad in ["from=2026-01-01&limit=2", "limit=0", "limit=10001"] {
+            assert_eq!(
+                app.refused(&format!("{path}?{bad}")).await,
+                ["/query/limit"]
+            );
+        }
+    }
+}
+
 #[tokio::test]
 async fn bad_parameters_are_named() {
     let (_database, _writer, app) = with_orders(&[]).await;

@@ -182,6 +182,7 @@ fn anomalies() {}
         ("grain" = Option<String>, Query, description = "hour, day, month or year, else day", example = "month"),
         ("from" = Option<String>, Query, description = "A date or an RFC 3339 instant, inclusive", example = "2026-01-01"),
         ("to" = Option<String>, Query, description = "The same, exclusive", example = "2026-03-01"),
+        ("limit" = Option<u16>, Query, description = "Without from, how many of the latest buckets: 1 to 10000, else 10000"),
         ("currency" = Option<String>, Query, description = "ISO 4217", example = "EUR")),
     responses((status = 200, description = "At most 10,000 buckets", body = ActiveUsers), Problems))]
 fn active_users() {}
@@ -193,6 +194,7 @@ fn active_users() {}
         ("grain" = Option<String>, Query, description = "hour, day, month or year, else day", example = "month"),
         ("from" = Option<String>, Query, description = "A date or an RFC 3339 instant, inclusive", example = "2026-01-01"),
         ("to" = Option<String>, Query, description = "The same, exclusive", example = "2026-03-01"),
+        ("limit" = Option<u16>, Query, description = "Without from, how many of the latest buckets: 1 to 10000, else 10000"),
         ("currency" = Option<String>, Query, description = "ISO 4217; else one that the user has ordered in", example = "EUR")),
     responses((status = 200, description = "At most 10,000 buckets", body = SeriesOfUser), ProblemsOfOne))]
 fn series_of_user() {}
@@ -208,6 +210,7 @@ fn summary() {}
         ("grain" = Option<String>, Query, description = "hour, day, month or year, else day", example = "month"),
         ("from" = Option<String>, Query, description = "A date or an RFC 3339 instant, inclusive", example = "2026-01-01"),
         ("to" = Option<String>, Query, description = "The same, exclusive", example = "2026-03-01"),
+        ("limit" = Option<u16>, Query, description = "Without from, how many of the latest buckets: 1 to 10000, else 10000"),
         ("currency" = Option<String>, Query, description = "ISO 4217", example = "EUR")),
     responses((status = 200, description = "At most 10,000 buckets", body = Sales), Problems))]
 fn sales() {}
@@ -218,6 +221,7 @@ fn sales() {}
         ("grain" = Option<String>, Query, description = "hour, day, month or year, else day", example = "month"),
         ("from" = Option<String>, Query, description = "A date or an RFC 3339 instant, inclusive", example = "2026-01-01"),
         ("to" = Option<String>, Query, description = "The same, exclusive", example = "2026-03-01"),
+        ("limit" = Option<u16>, Query, description = "Without from, how many of the latest buckets: 1 to 10000, else 10000"),
         ("currency" = Option<String>, Query, description = "ISO 4217", example = "EUR"),
         ("size" = Option<String>, Query, description = "wide or narrow, else wide", example = "narrow")),
     responses((status = 200, description = "The series", body = String, content_type = "image/svg+xml"), Problems))]

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
 use sha2::{Digest as _, Sha256};
@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::Readiness;
-use super::tests::{Running, start_with};
+use super::tests::{Running, start_with, until};
 
 /// Keys called `reader`, `writer` and `boss`, each with the key `NAME's key`.
 pub(super) struct KeysFile(PathBuf);
@@ -121,15 +121,14 @@ async fn keys_are_read_again_on_sighup_and_a_bad_file_changes_nothing() {
     let keys = KeysFile::new("reload");
     let running = start_with(Readiness::Ready, &keys.argument());
     let becomes = async |name: &str, wanted: u16| {
-        let started = Instant::now();
-        while running.status_as(name, "GET /thing").await != wanted {
-            assert!(
-                started.elapsed() < Duration::from_secs(20),
-                "{name} {wanted}"
-            );
-            kill_process(getpid(), Signal::HUP).unwrap();
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        until(&format!("{name} gets {wanted}"), async || {
+            let is = running.status_as(name, "GET /thing").await == wanted;
+            if !is {
+                kill_process(getpid(), Signal::HUP).unwrap();
+            }
+            is
+        })
+        .await;
     };
     keys.write(&[("newcomer", "read")]);
     becomes("newcomer", 200).await;

@@ -6,9 +6,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::Readiness;
-use super::tests::{LARGE_ANSWERS, LARGE_BYTES, Running, start_with};
+use super::tests::{LARGE_ANSWERS, LARGE_BYTES, PATIENCE, Running, start_with, until};
 
-const PATIENCE: Duration = Duration::from_secs(20);
 const SEND_TIMEOUT: [&str; 2] = ["--send-timeout", "1s"];
 
 /// Asks, and reads nothing.
@@ -30,11 +29,7 @@ async fn large_answers_share_a_room_that_who_takes_nothing_gives_back_with_his_c
     }
     let (head, _) = running.ask("GET /large").await;
     assert!(head.starts_with("http/1.1 503"), "{head}");
-    let started = Instant::now();
-    while !running.has_all_its_room() {
-        assert!(started.elapsed() < PATIENCE, "the room is still held");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("the room is free", async || running.has_all_its_room()).await;
     for mut stream in silent_ones {
         let mut taken = Vec::new();
         let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut taken)).await;
@@ -54,8 +49,10 @@ async fn who_takes_an_answer_slowly_gets_all_of_it() {
     let mut stream = silent(&running).await;
     let started = Instant::now();
     let mut piece = vec![0; PIECE];
+    // The client's own pace: it is what is shown, and nothing is waited for.
+    let mut pace = tokio::time::interval(PAUSE);
     for _ in 0..LARGE_BYTES / PIECE {
-        tokio::time::sleep(PAUSE).await;
+        pace.tick().await;
         stream.read_exact(&mut piece).await.unwrap();
     }
     assert!(started.elapsed() > Duration::from_secs(3), "that was fast");

@@ -31,6 +31,21 @@ pub(super) const LARGE_BYTES: usize = 16 * 1024 * 1024;
 /// Of so many at once.
 pub(super) const LARGE_ANSWERS: usize = 2;
 
+/// How long what must happen may take.
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Looks again and again.
+pub(super) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    const LOOK: Duration = Duration::from_millis(10);
+    let looking = async {
+        while !holds().await {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    let looked = tokio::time::timeout(PATIENCE, looking).await;
+    assert!(looked.is_ok(), "not within {PATIENCE:?}: {what}");
+}
+
 pub(super) struct Running {
     address: SocketAddr,
     room: Arc<Room>,

@@ -187,3 +187,18 @@ pub(crate) async fn with_orders(orders: &[Value]) -> (TestDatabase, Writer, App)
     let app = App::start(database.url()).await;
     (database, writer, app)
 }
+
+/// A question has come as far as a lock that somebody holds.
+pub(crate) async fn waits_for_a_lock(database: &TestDatabase) {
+    const SQL: &str = "SELECT count(*) FROM pg_stat_activity
+                        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let client = database.client().await;
+    eventually(PATIENCE, async || {
+        match client.query_one(SQL, &[]).await.map(|row| row.get(0)) {
+            Ok(0_i64) => Err("nobody waits for a lock".to_owned()),
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
+    })
+    .await;
+}

@@ -8,7 +8,7 @@ use lab::eventually;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::app::{App, PATIENCE, process, with_orders};
+use crate::app::{App, PATIENCE, process, waits_for_a_lock, with_orders};
 use crate::writer::Writer;
 
 const GZIP: [(&str, &str); 1] = [("accept-encoding", "gzip")];
@@ -203,8 +203,19 @@ async fn an_answer_that_took_too_long_says_so_and_one_that_was_waited_for_does_n
     let blocking = blocker.transaction().await.unwrap();
     let lock = "LOCK TABLE order_items IN ACCESS EXCLUSIVE MODE";
     blocking.batch_execute(lock).await.unwrap();
+    // The feed goes on meanwhile: what is asked now is answered with a later time.
+    let seen_after = async |then: Timestamp| {
+        eventually(PATIENCE, async || {
+            let as_of = app.get("/summary").await.header("x-as-of").to_owned();
+            let seen = Timestamp::parse(&as_of).is_ok_and(|as_of| as_of > then);
+            if seen { Ok(()) } else { Err(as_of) }
+        })
+        .await;
+    };
+    let asked = Timestamp::now();
     let unlock = async {
-        tokio::time::sleep(BOUND * 2).await;
+        waits_for_a_lock(&database).await;
+        seen_after(asked.saturating_add(BOUND * 2)).await;
         blocking.commit().await.unwrap();
     };
     let (slow, ()) = tokio::join!(app.get("/orders/slow"), unlock);
@@ -212,11 +223,11 @@ async fn an_answer_that_took_too_long_says_so_and_one_that_was_waited_for_does_n
     let hit = app.get("/orders/slow").await;
     assert_eq!((hit.status, hit.header("x-stale")), (200, ""));
 
+    let asked = Timestamp::now();
     let commit = async {
-        tokio::time::sleep(BOUND * 2).await;
+        seen_after(asked.saturating_add(BOUND * 2)).await;
         writer.commit(&[order("late")]).await;
     };
-    let asked = Timestamp::now();
     let (late, ()) = tokio::join!(app.get("/orders/late?wait=20"), commit);
     assert_eq!((late.status, late.header("x-stale")), (200, ""));
     let as_of = Timestamp::parse(late.header("x-as-of")).unwrap();

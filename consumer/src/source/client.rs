@@ -18,6 +18,19 @@ const QUEUED_RECORDS: RangeInclusive<usize> = 1_000..=8_192;
 /// well under a second.
 const HEARTBEATS_PER_SESSION: u32 = 20;
 
+/// For a client that only asks.
+pub(super) fn asking(settings: &KafkaSettings) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", &settings.brokers)
+        .set("client.id", &settings.client_id);
+    for (name, value) in settings.properties.iter() {
+        config.set(name, value);
+    }
+    config
+}
+
+/// For the group's member.
 pub(super) fn config(settings: &KafkaSettings) -> ClientConfig {
     let mut config = ClientConfig::new();
     let buffer_kib = (settings.partition_buffer_bytes / 1024).max(1);

@@ -14,10 +14,10 @@ use common::time::Timestamp;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::{ClientConfig, ClientContext, Offset, TopicPartitionList};
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
 use super::StartError;
-use super::client::said;
+use super::client::{self, said};
 use crate::config::KafkaSettings;
 
 /// How long an answer is waited for. A process that stops meanwhile waits with it.
@@ -44,13 +44,7 @@ impl EndReader {
     /// # Errors
     /// librdkafka refuses a setting.
     pub fn new(settings: &KafkaSettings) -> Result<Self, StartError> {
-        let mut config = ClientConfig::new();
-        config
-            .set("bootstrap.servers", &settings.brokers)
-            .set("client.id", &settings.client_id);
-        for (name, value) in settings.properties.iter() {
-            config.set(name, value);
-        }
+        let mut config = client::asking(settings);
         config
             .set("isolation.level", "read_uncommitted")
             // What it would log waits in a queue, for nobody.
@@ -88,20 +82,26 @@ fn read(
     topic: &str,
     partitions: &[Partition],
 ) -> KafkaResult<EndOffsets> {
-    let together = ask(client, topic, partitions, ANSWER_TIMEOUT);
-    if let Ok(ends) = &together
-        && ends.len() == partitions.len()
-    {
-        return together;
-    }
+    let (mut ends, mut failed) = match ask(client, topic, partitions, ANSWER_TIMEOUT) {
+        Ok(ends) if ends.len() == partitions.len() => return Ok(ends),
+        Ok(ends) => (ends, None),
+        Err(error) => (EndOffsets::new(), Some(error)),
+    };
     // A client that fetches nothing keeps what it knows of leaders for a quarter of an hour, moved or not, unless it is told
     // to ask again (`rd_kafka_metadata_refresh_known_topics` leaves out what is still valid).
-    client.fetch_metadata(Some(topic), ANSWER_TIMEOUT)?;
+    if let Err(error) = client.fetch_metadata(Some(topic), ANSWER_TIMEOUT) {
+        return if ends.is_empty() {
+            Err(error)
+        } else {
+            Ok(ends)
+        };
+    }
     // One partition without an answer leaves all that were asked for with it without one.
     let each = ANSWER_TIMEOUT / u32::try_from(partitions.len()).unwrap_or(u32::MAX);
-    let mut ends = EndOffsets::new();
-    let mut failed = None;
     for partition in partitions {
+        if ends.contains_key(partition) {
+            continue;
+        }
         match ask(client, topic, std::slice::from_ref(partition), each) {
             Ok(answered) => ends.extend(answered),
             Err(error) => failed = Some(error),

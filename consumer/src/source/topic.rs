@@ -9,7 +9,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
-use super::client::said;
+use super::client::{self, said};
 use super::silence;
 use crate::config::KafkaSettings;
 
@@ -36,13 +36,7 @@ pub enum TopicError {
 /// # Errors
 /// [`TopicError`]: a setting is wrong, the broker cannot be reached in a few seconds, or it refuses.
 pub async fn ensure_topic(settings: &KafkaSettings) -> Result<usize, TopicError> {
-    let mut config = ClientConfig::new();
-    config
-        .set("bootstrap.servers", &settings.brokers)
-        .set("client.id", &settings.client_id);
-    for (name, value) in settings.properties.iter() {
-        config.set(name, value);
-    }
+    let mut config = client::asking(settings);
     // Else a broker may make a topic that is only asked for, with its own number of partitions.
     config.set("allow.auto.create.topics", "false");
     let ensured = ask(settings, &config).await;

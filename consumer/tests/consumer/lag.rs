@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use clap::Parser;
 use common::ids::{NextOffset, Partition};
 use common::time::Timestamp;
-use consumer::source::EndOffset;
+use consumer::config::Cli;
+use consumer::source::{EndOffset, EndReader};
 use lab::orders::{Orders, TestOrder};
 use lab::{Group, Http, OwnKafka, Record, Service, eventually};
 use tokio_postgres::Client;
@@ -151,5 +153,37 @@ async fn an_end_keeps_its_age_and_one_that_a_former_owner_tells_is_not_recorded(
     assert_eq!(recorded, 10);
     let expected = AGE.as_secs_f64()..(AGE + PATIENCE).as_secs_f64();
     assert!(expected.contains(&age), "{age} s ago");
+    Ok(())
+}
+
+/// librdkafka answers for all of them or for none.
+#[tokio::test]
+async fn a_partition_that_nobody_answers_for_takes_no_others_answer_away() -> anyhow::Result<()> {
+    let topic = lab::topic(2).await;
+    let orders: Vec<TestOrder> = Orders::seeded(68).take(10).collect();
+    let records: Vec<Record> = orders.iter().map(Record::of).collect();
+    topic.publish_all(&records).await?;
+    let arguments = [
+        "consumer",
+        "--kafka-brokers",
+        topic.brokers(),
+        "--kafka-topic",
+        topic.name(),
+    ];
+    let settings = Cli::try_parse_from(arguments)?.config.kafka_settings(2);
+    let reader = EndReader::new(&settings)?;
+    let ends = reader.read([0, 99, 1].map(Partition).to_vec()).await?;
+    let offsets: Vec<_> = ends
+        .iter()
+        .map(|(partition, end)| (partition.0, end.offset.0))
+        .collect();
+    ensure!(
+        offsets.iter().map(|(partition, _)| *partition).eq([0, 1]),
+        "{offsets:?}"
+    );
+    ensure!(
+        offsets.iter().map(|(_, end)| end).sum::<i64>() == 10,
+        "{offsets:?}"
+    );
     Ok(())
 }

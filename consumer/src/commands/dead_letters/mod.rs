@@ -111,12 +111,10 @@ impl Letter {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_letter_is_as_large_as_its_key_its_value_and_its_headers() {
-        let letter = Letter {
+impl Letter {
+    /// One without key and headers.
+    fn undecodable(value: Option<&[u8]>) -> Self {
+        Self {
             number: 7,
             source: Source {
                 group_id: "tally".into(),
@@ -128,16 +126,30 @@ mod tests {
             reason: "undecodable".into(),
             detail: "is no order".into(),
             order_id: None,
+            key: None,
+            value: value.map(<[u8]>::to_vec),
+            headers: Vec::new(),
+            recorded_at: Timestamp::EPOCH,
+            replayed_at: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_letter_is_as_large_as_its_key_its_value_and_its_headers() {
+        let letter = Letter {
             key: Some(vec![0; 1]),
-            value: Some(vec![0; 20]),
             headers: vec![
                 Some(vec![0; 300]),
                 Some(vec![0; 4_000]),
                 Some(vec![0; 50_000]),
                 None,
             ],
-            recorded_at: Timestamp::EPOCH,
-            replayed_at: None,
+            ..Letter::undecodable(Some(&[0; 20]))
         };
         assert_eq!(letter.size_bytes(), 54_321);
     }

@@ -106,31 +106,12 @@ fn hexadecimal(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use common::ids::{Offset, Partition};
-    use common::time::Timestamp;
 
     use super::*;
     use crate::dead_letters::Origin;
-    use crate::feed::Source;
 
     fn exported(value: Option<&[u8]>) -> Line {
-        Line::of(&Letter {
-            number: 7,
-            source: Source {
-                group_id: "tally".into(),
-                topic: "orders".into(),
-                partition: Partition(0),
-            },
-            offset: Offset(3),
-            record_timestamp: None,
-            reason: "undecodable".into(),
-            detail: "is no order".into(),
-            order_id: None,
-            key: None,
-            value: value.map(<[u8]>::to_vec),
-            headers: Vec::new(),
-            recorded_at: Timestamp::EPOCH,
-            replayed_at: None,
-        })
+        Line::of(&Letter::undecodable(value))
     }
 
     #[test]

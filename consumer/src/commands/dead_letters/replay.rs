@@ -2,8 +2,8 @@
 //!
 //! A dead letter is marked when the broker has reported that the record is stored, and not before. What is published and not
 //! marked, because the process ended in between or the report never came, is published once more by the next replay. That
-//! loses nothing and counts nothing twice: the record says where it was first read ([`Origin`](crate::dead_letters::Origin)), so that an order without an
-//! id of its own gets the same id each time, and the second is a duplicate.
+//! loses nothing and counts nothing twice: the record says where it was first read ([`Letter::first_origin`]), so that an
+//! order without an id of its own gets the same id each time, and the second is a duplicate.
 
 use std::mem;
 use std::pin::pin;

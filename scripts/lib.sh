@@ -21,6 +21,10 @@ show_log_tail() { # FILE [OFFSET]
   warn "---"
 }
 
+logged_since() { # FILE OFFSET TEXT
+  tail -c "+$(($2 + 1))" -- "$1" | grep -F -- "$3" >/dev/null
+}
+
 file_size() { stat -c %s -- "$1" 2>/dev/null || echo 0; }
 
 # --- Waiting --------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 # DIR/server.properties (written anew at each start) and its data in DIR/data.
 
 readonly KAFKA_STOP_SECONDS=30
+readonly KAFKA_CONTROLLER_PORTS=5 # so many are tried
 readonly KAFKA_JVM=(-server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:InitiatingHeapOccupancyPercent=35
   -XX:+ExplicitGCInvokesConcurrent -XX:MaxInlineLevel=15 -Xms64m -Djava.awt.headless=true)
 
@@ -87,15 +88,32 @@ kafka_is_up_or_dead() { # PORT
 }
 
 start_kafka() { # DIR PORT TIMEOUT HEAP PROPERTY…
-  local dir=$1 port=$2 timeout=$3 heap=$4 log="$1/log" offset reason property
+  local dir=$1 port=$2 timeout=$3 heap=$4 log="$1/log" offset reason attempt controller
   shift 4
   if record_is_alive "$dir/pid"; then
     [[ $(<"$dir/port") == "$port" ]] || fail "Kafka in $dir runs already, on port $(<"$dir/port")"
     return
   fi
   port_is_free "$port" || fail "port $port is taken by $(port_owner "$port"): Kafka needs it"
+  for ((attempt = 1; attempt <= KAFKA_CONTROLLER_PORTS; attempt++)); do
+    offset=$(file_size "$log")
+    controller=$(free_port)
+    spawn_kafka "$dir" "$port" "$controller" "$heap" "$@"
+    if wait_until "$timeout" kafka_is_up_or_dead "$port" && process_is_alive "$PID" "$START"; then return; fi
+    # The controller's port was free when it was chosen, some seconds before the broker opens it.
+    logged_since "$log" "$offset" "failed to bind to 127.0.0.1:$controller:" || break
+  done
+  reason=$(start_failure "$timeout")
+  show_log_tail "$log" "$offset"
+  stop_kafka "$dir" KILL
+  fail "Kafka on port $port $reason"
+}
+
+spawn_kafka() { # DIR PORT CONTROLLER_PORT HEAP PROPERTY…: leaves the process in PID and START
+  local dir=$1 port=$2 heap=$4 log="$1/log" offset property
   offset=$(file_size "$log")
-  kafka_properties "$dir" "$port" "$(free_port)" >"$dir/server.properties"
+  kafka_properties "$dir" "$port" "$3" >"$dir/server.properties"
+  shift 4
   for property in "$@"; do add_property "$dir/server.properties" "$property"; done
   if [[ ! -d $dir/data ]] && ! format_storage "$dir" "$@"; then
     show_log_tail "$log" "$offset"
@@ -107,11 +125,6 @@ start_kafka() { # DIR PORT TIMEOUT HEAP PROPERTY…
   write_record "$dir/pid" "$SPAWNED"
   read_record "$dir/pid"
   printf '%s\n' "$port" >"$dir/port"
-  if wait_until "$timeout" kafka_is_up_or_dead "$port" && process_is_alive "$PID" "$START"; then return; fi
-  reason=$(start_failure "$timeout")
-  show_log_tail "$log" "$offset"
-  stop_kafka "$dir" KILL
-  fail "Kafka on port $port $reason"
 }
 
 stop_kafka() { # DIR SIGNAL

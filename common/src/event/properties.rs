@@ -44,7 +44,8 @@ const SETTINGS: [(&str, &str); 7] = [
 ];
 
 /// Second names of what a service sets itself: under its own name the operator's value takes the place of ours.
-const ALIASES: [(&str, &str); 2] = [
+const ALIASES: [(&str, &str); 3] = [
+    ("max.in.flight", "max.in.flight.requests.per.connection"),
     ("queue.buffering.max.ms", "linger.ms"),
     ("fetch.message.max.bytes", "max.partition.fetch.bytes"),
 ];
@@ -182,8 +183,10 @@ mod tests {
 
     #[test]
     fn a_second_name_means_the_same_property() {
-        let properties: KafkaProperties = "queue.buffering.max.ms=5".parse().unwrap();
-        assert_eq!(properties.iter().collect::<Vec<_>>(), [("linger.ms", "5")]);
+        for (alias, property) in ALIASES {
+            let properties: KafkaProperties = format!("{alias}=5").parse().unwrap();
+            assert_eq!(properties.iter().collect::<Vec<_>>(), [(property, "5")]);
+        }
     }
 
     #[test]

@@ -72,7 +72,7 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<Report> {
     }
     for bench in chosen {
         let figures = match bench {
-            Bench::Load => ingest::file(arguments.orders * 2).await?,
+            Bench::Load => ingest::file(arguments.orders * 5).await?,
             Bench::Http => ingest::http(&mut peaks).await?,
             Bench::Batches => ingest::batches(arguments.orders, &mut peaks).await?,
             Bench::LoneOrder => lone::order(&mut peaks).await?,

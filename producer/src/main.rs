@@ -6,6 +6,10 @@ use clap::Parser;
 use common::{shutdown, telemetry};
 use producer::application::Application;
 use producer::config::Config;
+use tikv_jemallocator::Jemalloc;
+
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {

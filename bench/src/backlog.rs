@@ -7,7 +7,8 @@ use uuid::Uuid;
 use crate::raw::{self, RawRecord};
 
 pub const PARTITIONS: i32 = 6;
-const USERS: u64 = 20_000;
+/// Who order, where their number is not what is measured.
+pub const USERS: u64 = 20_000;
 const SKUS: u64 = 1_000;
 /// 2026-01-01T00:00:00Z; orders follow each other by [`MILLIS_BETWEEN_ORDERS`].
 const FIRST_MILLIS: u64 = 1_767_225_600_000;
@@ -37,6 +38,7 @@ pub enum Ids {
 pub struct Recipe {
     pub ids: Ids,
     pub items: u64,
+    pub users: u64,
 }
 
 /// Orders that lie on a topic.
@@ -54,7 +56,7 @@ impl Recipe {
             Ids::Random => Uuid::new_v4(),
         };
         // A stride that shares no factor with the number of users visits all of them, in no order.
-        let user_id = format!("user-{:06}", number * 7_919 % USERS);
+        let user_id = format!("user-{:06}", number * 7_919 % self.users);
         let created_at = common::time::Timestamp::from_millis(
             i64::try_from(FIRST_MILLIS + number * MILLIS_BETWEEN_ORDERS).expect("this century"),
         )
@@ -116,7 +118,8 @@ pub fn in_memory(recipe: Recipe, numbers: std::ops::Range<u64>) -> Vec<StoredRec
         .map(|number| {
             let RawRecord { key, value } = recipe.order(number);
             // A user's orders keep to one partition, as they do behind a key.
-            let partition = usize::try_from(number * 7_919 % USERS % partitions).expect("a few");
+            let partition =
+                usize::try_from(number * 7_919 % recipe.users % partitions).expect("a few");
             let offset = next[partition];
             next[partition] += 1;
             StoredRecord {

@@ -7,7 +7,7 @@ use anyhow::ensure;
 use lab::{Program, Service, TestDatabase, free_address};
 use tokio_postgres::Client;
 
-use crate::backlog::{Backlog, Ids, Recipe};
+use crate::backlog::{Backlog, Ids, Recipe, USERS};
 use crate::ingest::rate;
 use crate::memory::Peaks;
 use crate::memory_feed;
@@ -26,6 +26,7 @@ pub async fn one_item(orders: u64, peaks: &mut Peaks) -> anyhow::Result<Vec<Figu
     let recipe = Recipe {
         ids: Ids::TimeOrdered,
         items: 1,
+        users: USERS,
     };
     let backlog = Backlog::publish(recipe, orders).await?;
     let (mut drains, mut duplicates) = (Vec::new(), Vec::new());
@@ -58,6 +59,7 @@ pub async fn many_items(orders: u64, peaks: &mut Peaks) -> anyhow::Result<Vec<Fi
     let recipe = Recipe {
         ids: Ids::TimeOrdered,
         items: 20,
+        users: USERS,
     };
     let backlog = Backlog::publish(recipe, orders).await?;
     let mut pairs = Vec::new();
@@ -97,7 +99,11 @@ pub async fn growth(
         Ids::TimeOrdered => ("growth/time-ordered", 0.85),
         Ids::Random => ("growth/random", 0.6),
     };
-    let recipe = Recipe { ids, items: 1 };
+    let recipe = Recipe {
+        ids,
+        items: 1,
+        users: USERS,
+    };
     let full = lab::database().await;
     fill(&full, recipe, stored).await?;
     let mut pairs = Vec::new();
@@ -113,7 +119,11 @@ pub async fn growth(
 }
 
 /// Orders from memory, in parts that fit there, each on a topic name of its own: only the tables have to be full.
-async fn fill(database: &TestDatabase, recipe: Recipe, stored: u64) -> anyhow::Result<()> {
+pub(crate) async fn fill(
+    database: &TestDatabase,
+    recipe: Recipe,
+    stored: u64,
+) -> anyhow::Result<()> {
     const PART: u64 = 250_000;
     for part in 0..stored.div_ceil(PART) {
         let first = part * PART;

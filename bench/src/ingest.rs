@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 use lab::{Http, Program, Service, TestTopic, free_address, settings};
 use serde_json::Value;
 
-use crate::backlog::{HEADERS, Ids, PARTITIONS, Recipe};
+use crate::backlog::{HEADERS, Ids, PARTITIONS, Recipe, USERS};
 use crate::memory::Peaks;
 use crate::raw::{self, RawRecord};
 use crate::report::{Figure, Pair};
@@ -140,6 +140,7 @@ fn records(orders: u64) -> Vec<RawRecord> {
     let recipe = Recipe {
         ids: Ids::TimeOrdered,
         items: 1,
+        users: USERS,
     };
     (0..orders).map(|number| recipe.order(number)).collect()
 }

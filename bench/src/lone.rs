@@ -7,7 +7,7 @@ use anyhow::ensure;
 use lab::{Record, Trio};
 use tokio_postgres::{Client, Statement};
 
-use crate::backlog::{Ids, Recipe};
+use crate::backlog::{Ids, Recipe, USERS};
 use crate::memory::Peaks;
 use crate::report::{Figure, median, percentile};
 
@@ -35,6 +35,7 @@ pub async fn order(peaks: &mut Peaks) -> anyhow::Result<Vec<Figure>> {
     let recipe = Recipe {
         ids: Ids::TimeOrdered,
         items: 1,
+        users: USERS,
     };
     let (mut lone, mut bare) = (Vec::new(), Vec::new());
     for number in 0..ORDERS {

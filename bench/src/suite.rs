@@ -6,7 +6,7 @@ use clap::Parser;
 use crate::backlog::Ids;
 use crate::memory::Peaks;
 use crate::report::{self, Figure, Report};
-use crate::{drain, freshness, ingest, lone, read};
+use crate::{drain, freshness, ingest, lone, million, read};
 
 /// Measures Tally against its targets. Exit code 1: something falls short.
 #[derive(Debug, Parser)]
@@ -39,10 +39,11 @@ enum Bench {
     LoneOrder,
     Read,
     Freshness,
+    Million,
     Growth(Ids),
 }
 
-const BENCHES: [(Bench, &[&str]); 10] = [
+const BENCHES: [(Bench, &[&str]); 11] = [
     (Bench::Load, &["load"]),
     (Bench::Http, &["ingest-http"]),
     (Bench::Batches, &["ingest-batch"]),
@@ -51,6 +52,20 @@ const BENCHES: [(Bench, &[&str]); 10] = [
     (Bench::LoneOrder, &["lone-order"]),
     (Bench::Read, &["read"]),
     (Bench::Freshness, &["freshness"]),
+    (
+        Bench::Million,
+        &[
+            "warm-up",
+            "warm-up/memory",
+            "read/user",
+            "read/top",
+            "read/anomalies",
+            "read/sales",
+            "read/summary",
+            "read/misses",
+            "refresh",
+        ],
+    ),
     (Bench::Growth(Ids::TimeOrdered), &["growth/time-ordered"]),
     (Bench::Growth(Ids::Random), &["growth/random"]),
 ];
@@ -78,6 +93,7 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<Report> {
             Bench::LoneOrder => lone::order(&mut peaks).await?,
             Bench::Read => read::orders(&mut peaks).await?,
             Bench::Freshness => freshness::of_answers(&mut peaks).await?,
+            Bench::Million => million::users().await?,
             Bench::OneItem => drain::one_item(arguments.orders, &mut peaks).await?,
             Bench::ManyItems => drain::many_items(arguments.orders / 10, &mut peaks).await?,
             Bench::Growth(ids) => {

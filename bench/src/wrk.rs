@@ -6,10 +6,11 @@ use anyhow::{Context, bail, ensure};
 use tokio::process::Command;
 
 /// wrk's own threads: it shares the cores with what it measures.
-const THREADS: &str = "2";
+pub const THREADS: &str = "2";
 
 pub const POST: &str = include_str!("../wrk/post.lua");
 pub const GET: &str = include_str!("../wrk/get.lua");
+pub const ONCE: &str = include_str!("../wrk/once.lua");
 
 /// What was seen over a whole run.
 #[derive(Debug, Clone, Copy, PartialEq)]

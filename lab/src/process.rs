@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context;
 use rustix::process::{Pid, kill_process};
@@ -20,6 +21,8 @@ struct Stat {
     state: char,
     parent: i32,
     started: u64,
+    /// Of CPU time.
+    ticks: u64,
 }
 
 impl ProcessId {
@@ -147,6 +150,17 @@ impl ProcessId {
         self.memory("VmHWM:")
     }
 
+    /// What its threads have computed since it began, for it and in the kernel.
+    ///
+    /// # Errors
+    /// The process has ended.
+    pub fn cpu_time(self) -> anyhow::Result<Duration> {
+        anyhow::ensure!(self.is_alive(), "process {} has ended", self.id);
+        let stat = Stat::read(self.id).context("it has ended meanwhile")?;
+        let ticks_per_second = rustix::param::clock_ticks_per_second();
+        Ok(Duration::from_millis(stat.ticks * 1_000 / ticks_per_second))
+    }
+
     fn memory(self, name: &'static str) -> anyhow::Result<u64> {
         anyhow::ensure!(self.is_alive(), "process {} has ended", self.id);
         let status = fs::read_to_string(format!("/proc/{}/status", self.id))?;
@@ -160,15 +174,17 @@ impl ProcessId {
 }
 
 impl Stat {
-    /// Fields 3, 4 and 22 of the stat line; the name before them may hold anything, parentheses too.
+    /// Fields 3, 4, 14, 15 and 22 of the stat line; the name before them may hold anything, parentheses too.
     fn read(id: i32) -> Option<Self> {
         let line = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
         let (_, fields) = line.rsplit_once(") ")?;
         let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
+        let number = |field: usize| fields.get(field)?.parse::<u64>().ok();
         Some(Self {
             state: fields.first()?.chars().next()?,
             parent: fields.get(1)?.parse().ok()?,
-            started: fields.get(19)?.parse().ok()?,
+            started: number(19)?,
+            ticks: number(11)? + number(12)?,
         })
     }
 }

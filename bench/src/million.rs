@@ -1,0 +1,192 @@
+//! The query API over the orders of a million users: how long it takes to be ready, how fast each kind of answer then comes
+//! from memory and from the database, and what keeping up with new orders costs.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use common::ids::OrderId;
+use lab::orders::{self, Orders, TestOrder};
+use lab::{Service, Trio, place};
+use query_api::repo::Repo;
+
+use crate::backlog::{Ids, Recipe};
+use crate::drain;
+use crate::ingest::rate;
+use crate::read::{CONNECTIONS, against_constant};
+use crate::report::{Figure, Pair};
+use crate::wrk;
+
+const USERS: u64 = 1_000_000;
+const ORDERS: u64 = USERS;
+const WARM_ORDERS: u64 = 100_000;
+const CACHE_BYTES: u64 = 256 * 1024 * 1024;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const WARM_UP_BOUND_SECONDS: f64 = 10.0;
+const MEMORY_BOUND_MIB: f64 = 600.0;
+const MIB: f64 = 1024.0 * 1024.0;
+
+/// What is asked beside single orders, by its figure.
+const ANSWERS: [(&str, &str); 4] = [
+    ("read/top", "/users/top?by=amount"),
+    ("read/anomalies", "/users/anomalies?sigma=1.7"),
+    ("read/sales", "/sales?grain=hour"),
+    ("read/summary", "/summary"),
+];
+/// Different users, as many as there are different orders in `read`.
+const ASKED_USERS: u64 = 1_000;
+
+const REPEATS: usize = 3;
+/// Orders that nobody has asked for, for each of wrk's runs and each of the driver's.
+const MISSES: u64 = 150_000;
+const MISSES_RUN: Duration = Duration::from_secs(3);
+/// As the query API has by default.
+const POOL: usize = 4;
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// While the cost of keeping up is measured: new orders of users that are there already.
+const NEW_ORDERS_RATE: &str = "--rate=1000";
+const NEW_ORDERS: usize = 40_000;
+const KEEPING_UP: Duration = Duration::from_secs(20);
+const BETWEEN_QUESTIONS: Duration = Duration::from_secs(1);
+const CORE_BOUND_PERCENT: f64 = 5.0;
+
+/// `warm-up…`, `read/…` and `refresh`.
+///
+/// # Errors
+/// Something did not run.
+pub async fn users() -> anyhow::Result<Vec<Figure>> {
+    let recipe = Recipe {
+        ids: Ids::TimeOrdered,
+        items: 1,
+        users: USERS,
+    };
+    let database = lab::database().await;
+    drain::fill(&database, recipe, ORDERS).await?;
+    let mut trio = Trio::plan()
+        .database(database)
+        .set("WARM_ORDERS", WARM_ORDERS)
+        .set("CACHE_BYTES", CACHE_BYTES)
+        .start()
+        .await?;
+    let mut figures = warm_up(&mut trio.query_api).await?;
+    let users: Vec<String> = (0..ASKED_USERS)
+        .map(|user| format!("/users/user-{user:06}"))
+        .collect();
+    figures.push(against_constant(&trio, "read/user", &users).await?);
+    for (name, path) in ANSWERS {
+        figures.push(against_constant(&trio, name, &[path.to_owned()]).await?);
+    }
+    figures.push(misses(&trio).await?);
+    figures.push(refresh(&trio).await?);
+    Ok(figures)
+}
+
+/// From the start of the process until it says that it is ready.
+async fn warm_up(query_api: &mut Service) -> anyhow::Result<Vec<Figure>> {
+    query_api.stop_within(PATIENCE).await?;
+    let began = Instant::now();
+    query_api.start()?;
+    query_api.ready_within(PATIENCE).await;
+    let seconds = began.elapsed().as_secs_f64();
+    let peak = query_api.process()?.peak_resident_bytes()?;
+    // Exact: a process has less than 2⁵³ bytes.
+    #[expect(clippy::cast_precision_loss, reason = "a few hundred MiB")]
+    let peak = peak as f64 / MIB;
+    let answers = query_api
+        .metrics()
+        .await?
+        .sum("query_api_cache_entries", &[]);
+    Ok(vec![
+        Figure::bound("warm-up", "s", seconds, WARM_UP_BOUND_SECONDS)
+            .with_detail(format!("{answers:.0} answers in memory")),
+        Figure::bound("warm-up/memory", "MiB", peak, MEMORY_BOUND_MIB),
+    ])
+}
+
+/// Orders that are in no memory of ours, over the same look-ups by the same driver without HTTP.
+async fn misses(trio: &Trio) -> anyhow::Result<Figure> {
+    // The newest are in the cache.
+    let client = trio.database.client().await;
+    let wanted = 2 * MISSES * u64::try_from(REPEATS)?;
+    ensure!(wanted + WARM_ORDERS <= ORDERS, "there are orders enough");
+    let rows = client
+        .query(
+            "SELECT order_id FROM orders ORDER BY order_no LIMIT $1",
+            &[&i64::try_from(wanted)?],
+        )
+        .await?;
+    let ids: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    let repo = Repo::new(trio.database.config(), POOL, ACQUIRE_TIMEOUT)?;
+    let mut pairs = Vec::new();
+    for ids in ids.chunks(2 * usize::try_from(MISSES)?) {
+        let (asked, looked_up) = ids.split_at(ids.len() / 2);
+        let file = place("misses").join("ids");
+        std::fs::write(&file, asked.join("\n"))?;
+        let arguments = [file.to_string_lossy().into_owned(), wrk::THREADS.to_owned()];
+        let url = trio.query_api.url("");
+        let seen = wrk::run(&url, CONNECTIONS, MISSES_RUN, wrk::ONCE, &arguments).await?;
+        pairs.push(Pair {
+            value: seen.requests_per_second,
+            baseline: look_ups(&repo, looked_up).await?,
+        });
+        std::fs::remove_file(&file)?;
+    }
+    let hits = trio.query_api.metrics().await?;
+    let misses = hits.sum("query_api_cache_requests_total", &[("result", "miss")]);
+    Ok(Figure::rate("read/misses", "requests/s", &pairs, 0.7)
+        .with_detail(format!("{misses:.0} misses")))
+}
+
+/// As many at once as wrk has connections.
+async fn look_ups(repo: &Repo, ids: &[String]) -> anyhow::Result<f64> {
+    let ids = ids
+        .iter()
+        .map(|id| OrderId::parse(id))
+        .collect::<Result<Vec<_>, _>>()?;
+    let ids = Arc::new(ids);
+    let began = Instant::now();
+    let tasks: Vec<_> = (0..CONNECTIONS)
+        .map(|first| {
+            let (repo, ids) = (repo.clone(), Arc::clone(&ids));
+            tokio::spawn(async move {
+                for id in ids.iter().skip(first).step_by(CONNECTIONS) {
+                    ensure!(repo.order(id).await?.is_some(), "{id} is not there");
+                }
+                Ok(())
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await??;
+    }
+    Ok(rate(ids.len(), began.elapsed()))
+}
+
+/// How much of a core the query API takes while a thousand orders a second come in, and every aggregate is asked for once a
+/// second.
+async fn refresh(trio: &Trio) -> anyhow::Result<Figure> {
+    let orders: Vec<TestOrder> = Orders::seeded(1).of_users(5_000).take(NEW_ORDERS).collect();
+    let loading = trio.loading(&orders::file(&orders)?, &[NEW_ORDERS_RATE]);
+    let applied = trio.applied().await?;
+    trio.applied_at_least(applied + 1_000, PATIENCE).await;
+    let process = trio.query_api.process()?;
+    let (cpu, began) = (process.cpu_time()?, Instant::now());
+    while began.elapsed() < KEEPING_UP {
+        for (_, path) in ANSWERS {
+            trio.ask(path).await?;
+        }
+        tokio::time::sleep(BETWEEN_QUESTIONS).await;
+    }
+    let took = process.cpu_time()? - cpu;
+    let percent = 100.0 * took.as_secs_f64() / began.elapsed().as_secs_f64();
+    ensure!(!loading.is_finished(), "the load ended too early");
+    loading.abort();
+    Ok(Figure::bound(
+        "refresh",
+        "% of core",
+        percent,
+        CORE_BOUND_PERCENT,
+    ))
+}

@@ -1,14 +1,12 @@
 //! The query API over the orders of a million users: how long it takes to be ready, how fast each kind of answer then comes
 //! from memory and from the database, and what keeping up with new orders costs.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use common::ids::OrderId;
 use lab::orders::{self, Orders, TestOrder};
-use lab::{Service, Trio, place};
-use query_api::repo::Repo;
+use lab::{Service, TestDatabase, Trio, place};
+use query_api::repo::ORDERS_BY_ID;
 
 use crate::backlog::{Ids, Recipe};
 use crate::drain;
@@ -38,12 +36,12 @@ const ANSWERS: [(&str, &str); 4] = [
 const ASKED_USERS: u64 = 1_000;
 
 const REPEATS: usize = 3;
-/// Orders that nobody has asked for, for each of wrk's runs and each of the driver's.
+/// Orders that nobody has asked for: more than one of wrk's runs gets to, and as many as one of the driver's looks up.
 const MISSES: u64 = 150_000;
+const LOOK_UPS: u64 = 30_000;
 const MISSES_RUN: Duration = Duration::from_secs(3);
 /// As the query API has by default.
 const POOL: usize = 4;
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// While the cost of keeping up is measured: new orders of users that are there already.
 const NEW_ORDERS_RATE: &str = "--rate=1000";
@@ -109,7 +107,7 @@ async fn warm_up(query_api: &mut Service) -> anyhow::Result<Vec<Figure>> {
 async fn misses(trio: &Trio) -> anyhow::Result<Figure> {
     // The newest are in the cache.
     let client = trio.database.client().await;
-    let wanted = 2 * MISSES * u64::try_from(REPEATS)?;
+    let wanted = (MISSES + LOOK_UPS) * u64::try_from(REPEATS)?;
     ensure!(wanted + WARM_ORDERS <= ORDERS, "there are orders enough");
     let rows = client
         .query(
@@ -118,10 +116,9 @@ async fn misses(trio: &Trio) -> anyhow::Result<Figure> {
         )
         .await?;
     let ids: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-    let repo = Repo::new(trio.database.config(), POOL, ACQUIRE_TIMEOUT)?;
     let mut pairs = Vec::new();
-    for ids in ids.chunks(2 * usize::try_from(MISSES)?) {
-        let (asked, looked_up) = ids.split_at(ids.len() / 2);
+    for ids in ids.chunks(usize::try_from(MISSES + LOOK_UPS)?) {
+        let (asked, looked_up) = ids.split_at(usize::try_from(MISSES)?);
         let file = place("misses").join("ids");
         std::fs::write(&file, asked.join("\n"))?;
         let arguments = [file.to_string_lossy().into_owned(), wrk::THREADS.to_owned()];
@@ -129,7 +126,7 @@ async fn misses(trio: &Trio) -> anyhow::Result<Figure> {
         let seen = wrk::run(&url, CONNECTIONS, MISSES_RUN, wrk::ONCE, &arguments).await?;
         pairs.push(Pair {
             value: seen.requests_per_second,
-            baseline: look_ups(&repo, looked_up).await?,
+            baseline: look_ups(&trio.database, looked_up).await?,
         });
         std::fs::remove_file(&file)?;
     }
@@ -139,22 +136,23 @@ async fn misses(trio: &Trio) -> anyhow::Result<Figure> {
         .with_detail(format!("{misses:.0} misses")))
 }
 
-/// As many at once as wrk has connections.
-async fn look_ups(repo: &Repo, ids: &[String]) -> anyhow::Result<f64> {
-    let ids = ids
-        .iter()
-        .map(|id| OrderId::parse(id))
-        .collect::<Result<Vec<_>, _>>()?;
-    let ids = Arc::new(ids);
+/// The same statement for one order at a time, on as many connections as the query API's.
+async fn look_ups(database: &TestDatabase, ids: &[String]) -> anyhow::Result<f64> {
+    let mut clients = Vec::new();
+    for ids in ids.chunks(ids.len().div_ceil(POOL)) {
+        let client = database.client().await;
+        let statement = client.prepare(ORDERS_BY_ID).await?;
+        clients.push((client, statement, ids.to_vec()));
+    }
     let began = Instant::now();
-    let tasks: Vec<_> = (0..CONNECTIONS)
-        .map(|first| {
-            let (repo, ids) = (repo.clone(), Arc::clone(&ids));
+    let tasks: Vec<_> = clients
+        .into_iter()
+        .map(|(client, statement, ids)| {
             tokio::spawn(async move {
-                for id in ids.iter().skip(first).step_by(CONNECTIONS) {
-                    ensure!(repo.order(id).await?.is_some(), "{id} is not there");
+                for id in &ids {
+                    client.query_one(&statement, &[&vec![id]]).await?;
                 }
-                Ok(())
+                anyhow::Ok(())
             })
         })
         .collect();

@@ -4,6 +4,8 @@
 //! own. Neither can write: their sessions are read-only.
 
 mod changes;
+mod connections;
+mod look_ups;
 mod orders;
 mod periods;
 mod rows;
@@ -12,16 +14,17 @@ mod scans;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::pg::{self, PoolSettings};
-use deadpool_postgres::{BuildError, Client, Pool, PoolError};
+use common::pg::PoolSettings;
+use deadpool_postgres::{BuildError, PoolError};
 use tokio_postgres::Config;
 
 pub use changes::{Advance, ChangeReader, Identity, Look, Snapshot, Stand};
-pub use orders::{OrderNo, StoredOrder};
+pub use orders::{ORDERS_BY_ID, OrderNo, StoredOrder};
 pub use periods::{Hours, Ordered};
-use scans::Scans;
 
-use crate::gate::Gate;
+use connections::Connections;
+use look_ups::LookUps;
+use scans::Scans;
 
 /// No statement here looks up more than a page of rows by an index: one that takes this long has met a database in
 /// trouble.
@@ -29,16 +32,14 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// For a connection and the statement: a connection that nobody answers any more keeps nobody waiting longer.
 const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(3);
-/// Who waits for a connection is sent away when so many wait already for each there is.
-const WAITING_PER_CONNECTION: usize = 64;
 /// As `pg_stat_activity` shows these sessions.
 const APPLICATION_NAME: &str = "query-api";
 
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum RepoError {
     /// No connection, none free in time, or the statement did not finish: it may work a little later.
     #[error("the database did not answer: {}", Causes(.0.as_ref()))]
-    Unavailable(Box<dyn std::error::Error + Send + Sync>),
+    Unavailable(Arc<dyn std::error::Error + Send + Sync>),
     #[error("the database did not answer within {0:?}")]
     Silent(Duration),
     /// More wait for it already than it will get to soon.
@@ -66,28 +67,26 @@ impl std::fmt::Display for Causes<'_> {
 
 impl From<PoolError> for RepoError {
     fn from(error: PoolError) -> Self {
-        Self::Unavailable(Box::new(error))
+        Self::Unavailable(Arc::new(error))
     }
 }
 
 impl From<tokio_postgres::Error> for RepoError {
     fn from(error: tokio_postgres::Error) -> Self {
-        Self::Unavailable(Box::new(error))
+        Self::Unavailable(Arc::new(error))
     }
 }
 
 /// Looks up orders.
 #[derive(Debug, Clone)]
 pub struct Repo {
-    pool: Pool,
-    max_waiting: usize,
-    /// Anybody may ask for ids that nobody has ever seen: they never hold the last connection of several, which lists need.
-    single_orders: Arc<Gate>,
+    connections: Connections,
+    look_ups: LookUps,
     scans: Scans,
 }
 
 impl Repo {
-    /// Connects when first asked.
+    /// Connects when first asked. To be called within a tokio runtime.
     ///
     /// # Errors
     /// The pool's settings do not fit together.
@@ -103,27 +102,14 @@ impl Repo {
             acquire_timeout,
             session_setup: session_setup(),
         };
-        let single_orders = connections.saturating_sub(1).max(1);
-        let max_waiting = connections * WAITING_PER_CONNECTION;
+        let statements = connections.saturating_sub(1).max(1);
+        let connections = Connections::new(database, &settings)?;
         Ok(Self {
-            pool: pg::pool(database, &settings)?,
-            max_waiting,
-            single_orders: Arc::new(Gate::new(single_orders, max_waiting, acquire_timeout)),
+            look_ups: LookUps::start(&connections, statements, acquire_timeout),
+            connections,
             scans,
         })
     }
-
-    async fn client(&self) -> Result<Client, RepoError> {
-        if self.pool.status().waiting >= self.max_waiting {
-            return Err(RepoError::Crowded);
-        }
-        Ok(self.pool.get().await?)
-    }
-}
-
-async fn bounded<T>(look_up: impl Future<Output = Result<T, RepoError>>) -> Result<T, RepoError> {
-    let bounded = tokio::time::timeout(LOOK_UP_TIMEOUT, look_up).await;
-    bounded.unwrap_or(Err(RepoError::Silent(LOOK_UP_TIMEOUT)))
 }
 
 /// Read-only, bounded, and planned for what is always true here: few rows, each found by an index, whatever the

@@ -2,17 +2,14 @@
 //! without its items.
 
 use std::ops::ControlFlow;
-use std::pin::pin;
 
 use common::ids::{OrderId, UserId};
 use common::order::Order;
 use common::time::Timestamp;
-use futures_util::TryStreamExt;
-use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::rows;
-use super::{Repo, RepoError, bounded};
+use super::{Repo, RepoError};
 
 /// The number an order was stored under; later batches have larger ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,17 +54,14 @@ macro_rules! select_orders {
     };
 }
 
+/// The orders with the ids of `$1`, in any order.
+pub const ORDERS_BY_ID: &str = select_orders!("WHERE order_id = ANY($1)", "");
+
 impl Repo {
     /// # Errors
     /// See [`RepoError`].
     pub async fn order(&self, order_id: &OrderId) -> Result<Option<Order>, RepoError> {
-        const SQL: &str = select_orders!("WHERE order_id = $1", "");
-        let entered = self.single_orders.enter().await;
-        let _inside = entered.map_err(|_| RepoError::Crowded)?;
-        let rows = self.rows(SQL, &[&order_id.as_str()]).await?;
-        rows.first()
-            .map(|row| rows::order(row).map(|stored| stored.order))
-            .transpose()
+        self.look_ups.order(order_id).await
     }
 
     /// Which of these orders are there.
@@ -77,7 +71,7 @@ impl Repo {
     pub async fn existing(&self, order_ids: &[OrderId]) -> Result<Vec<OrderId>, RepoError> {
         const SQL: &str = "SELECT order_id FROM orders WHERE order_id = ANY($1)";
         let ids: Vec<&str> = order_ids.iter().map(OrderId::as_str).collect();
-        let rows = self.rows(SQL, &[&ids]).await?;
+        let rows = self.connections.rows(SQL, &[&ids]).await?;
         rows.iter()
             .map(|row| rows::order_id(row.try_get(0)?))
             .collect()
@@ -132,7 +126,7 @@ impl Repo {
     /// See [`RepoError`].
     pub async fn newest_order_numbers(&self, limit: i64) -> Result<Vec<OrderNo>, RepoError> {
         const SQL: &str = "SELECT order_no FROM orders ORDER BY order_no DESC LIMIT $1";
-        let rows = self.rows(SQL, &[&limit]).await?;
+        let rows = self.connections.rows(SQL, &[&limit]).await?;
         rows.iter()
             .map(|row| Ok(OrderNo(row.try_get(0)?)))
             .collect()
@@ -152,41 +146,14 @@ impl Repo {
         self.each(SQL, &[&numbers], take).await
     }
 
-    pub(super) async fn rows(
-        &self,
-        sql: &str,
-        parameters: &[&(dyn ToSql + Sync)],
-    ) -> Result<Vec<Row>, RepoError> {
-        bounded(async {
-            let client = self.client().await?;
-            let statement = client.prepare_cached(sql).await?;
-            Ok(client.query(&statement, parameters).await?)
-        })
-        .await
-    }
-
-    /// Reads row by row, so that a page of the largest orders is never in memory as a whole.
     async fn each(
         &self,
         sql: &str,
         parameters: &[&(dyn ToSql + Sync)],
         mut take: impl FnMut(StoredOrder) -> ControlFlow<()>,
     ) -> Result<(), RepoError> {
-        bounded(async {
-            let client = self.client().await?;
-            let statement = client.prepare_cached(sql).await?;
-            let mut stream = pin!(
-                client
-                    .query_raw(&statement, parameters.iter().copied())
-                    .await?
-            );
-            while let Some(row) = stream.try_next().await? {
-                if take(rows::order(&row)?).is_break() {
-                    break;
-                }
-            }
-            Ok(())
-        })
-        .await
+        self.connections
+            .each(sql, parameters, |row| Ok(take(rows::order(row)?)))
+            .await
     }
 }

@@ -48,6 +48,7 @@ impl Repo {
         let (from, to) = hours.instants();
         let currency = currency.as_str();
         let rows = self
+            .connections
             .rows(
                 SQL,
                 &[&user_id.as_str(), &currency, &grain.name(), &from, &to],

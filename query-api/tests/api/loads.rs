@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::ids::UserId;
+use common::ids::{OrderId, UserId};
 use common::time::Timestamp;
 use lab::TestDatabase;
 use query_api::analytics::Live;
@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::app::waits_for_a_lock;
 use crate::writer::Writer;
 
 /// The parts of the service between the tables and HTTP.
@@ -131,4 +132,57 @@ async fn a_load_held_open_across_a_commit_plants_nothing() {
     assert_eq!(length(&answer.body), 2);
     let (answer, origin) = parts.cache.answer(&key, now, load).await.unwrap();
     assert_eq!((length(&answer.body), origin), (2, Origin::Cache));
+}
+
+/// One statement is held up; whoever asks meanwhile is answered by the next one.
+#[tokio::test]
+async fn those_who_wait_for_orders_are_answered_together_and_each_with_his_own() {
+    const ORDERS: usize = 40;
+    let database = lab::database().await;
+    let mut writer = Writer::new(&database).await;
+    let orders: Vec<Value> = (0..ORDERS)
+        .map(|number| json!({"order_id": format!("o{number}"), "user_id": "u", "amount": number}))
+        .collect();
+    writer.commit(&orders).await;
+    let mut client = database.client().await;
+    let unreadable = "UPDATE orders SET amount = 'NaN' WHERE order_id = 'o7'";
+    client.batch_execute(unreadable).await.unwrap();
+    // Of two connections one is for lists.
+    let repo = Repo::new(database.config(), 2, Duration::from_secs(5)).unwrap();
+    let ask = |id: String| {
+        let repo = repo.clone();
+        tokio::spawn(async move {
+            let answer = repo.order(&OrderId::parse(&id).unwrap()).await;
+            (id, answer)
+        })
+    };
+    let blocking = client.transaction().await.unwrap();
+    let lock = "LOCK TABLE order_items IN ACCESS EXCLUSIVE MODE";
+    blocking.batch_execute(lock).await.unwrap();
+    let first = ask("o0".into());
+    waits_for_a_lock(&database).await;
+    let mut others: Vec<_> = (1..ORDERS)
+        .map(|number| ask(format!("o{number}")))
+        .collect();
+    // One of them twice, and one that does not exist.
+    others.extend([ask("o1".into()), ask("nobody".into())]);
+    // One that goes away before it was answered.
+    ask("o2".into()).abort();
+    blocking.commit().await.unwrap();
+
+    for asked in std::iter::once(first).chain(others) {
+        let (id, answer) = asked.await.unwrap();
+        match id.as_str() {
+            "o7" => assert!(matches!(answer, Err(RepoError::Corrupt(_))), "{answer:?}"),
+            "nobody" => assert!(answer.unwrap().is_none()),
+            _ => {
+                let order = answer.unwrap().expect("it is there");
+                assert_eq!(order.order_id.as_ref().map(OrderId::as_str), Some(&*id));
+                assert_eq!(
+                    order.amount.unwrap().to_string(),
+                    format!("{}.00", &id[1..])
+                );
+            }
+        }
+    }
 }

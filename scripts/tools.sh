@@ -57,7 +57,7 @@ tool_advice() { # TOOL
   case $1 in
     java) echo "Java $MINIMUM_JAVA or newer (Kafka runs on it; JAVA_HOME chooses one)" ;;
     mvn) echo "Maven (it fetches Kafka and PostgreSQL)" ;;
-    cc | c++ | make) echo "$1 (the Kafka client library is built with it: a C and C++ compiler and make)" ;;
+    cc | c++ | make) echo "$1 (the Kafka client library and the allocator are built with it: a C and C++ compiler and make)" ;;
     pkg-config | libssl) echo "$1 (the Kafka client's TLS: OpenSSL's headers and pkg-config, which finds them; libssl-dev or openssl-devel)" ;;
     browser) echo "Chromium (the page's tests run in it)" ;;
     wrk) echo "wrk (scripts/bench loads the services with it)" ;;

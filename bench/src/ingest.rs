@@ -15,7 +15,8 @@ use crate::report::{Figure, Pair};
 use crate::wrk;
 
 const REPEATS: usize = 3;
-/// Measured as the others are, and left out: a new broker spends its first half minute compiling what it runs most.
+/// Measured as the others are, and left out: a new broker spends its first seconds under load compiling what it runs
+/// most.
 const WARM_UP: usize = 2;
 const CONNECTIONS: usize = 1_000;
 const RUN: Duration = Duration::from_secs(8);

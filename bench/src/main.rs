@@ -2,6 +2,11 @@ use std::process::ExitCode;
 
 use bench::suite::{self, Arguments};
 use clap::Parser;
+use tikv_jemallocator::Jemalloc;
+
+/// As producer and loader: else the baselines in this process would be held back by something else.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {

@@ -101,6 +101,7 @@ start_kafka() { # DIR PORT TIMEOUT HEAP PROPERTY…
     spawn_kafka "$dir" "$port" "$controller" "$heap" "$@"
     if wait_until "$timeout" kafka_is_up_or_dead "$port" && process_is_alive "$PID" "$START"; then return; fi
     # The controller's port was free when it was chosen, some seconds before the broker opens it.
+    process_is_gone "$PID" "$START" || break
     logged_since "$log" "$offset" "failed to bind to 127.0.0.1:$controller:" || break
   done
   reason=$(start_failure "$timeout")

@@ -11,12 +11,15 @@ use std::time::Duration;
 use common::ids::OrderId;
 use common::order::Order;
 use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio_postgres::Row;
 
 use super::connections::Connections;
-use super::{ORDERS_BY_ID, RepoError, rows};
+use super::orders::{ORDER_BY_ID, ORDERS_BY_ID};
+use super::{RepoError, rows};
 
-/// By one statement. More save little, and each of the largest orders takes megabytes until it is sent.
-const AT_ONCE: usize = 32;
+/// By one statement. More save little, each of the largest orders takes a megabyte until it is JSON, and all of them have one
+/// statement's time.
+const AT_ONCE: usize = 16;
 
 type Answer = Result<Option<Order>, RepoError>;
 
@@ -24,7 +27,7 @@ type Answer = Result<Option<Order>, RepoError>;
 #[derive(Debug)]
 struct Question {
     order_id: OrderId,
-    /// Set when a statement takes it along: from then on it is answered within that statement's time.
+    /// Set when a statement takes it along: its patience, the connection's and the statement's own bound the rest.
     taken: Arc<AtomicBool>,
     answer: oneshot::Sender<Answer>,
 }
@@ -71,10 +74,13 @@ impl LookUps {
     }
 }
 
+/// Those who wait, by what they wait for.
+type Askers = HashMap<OrderId, Vec<oneshot::Sender<Answer>>>;
+
 async fn answer(connections: Connections, asked: Arc<Mutex<mpsc::Receiver<Question>>>) {
     let mut questions = Vec::with_capacity(AT_ONCE);
     while asked.lock().await.recv_many(&mut questions, AT_ONCE).await > 0 {
-        let mut askers: HashMap<OrderId, Vec<oneshot::Sender<Answer>>> = HashMap::new();
+        let mut askers = Askers::new();
         // Who has gone away need not be answered.
         for question in questions
             .drain(..)
@@ -86,59 +92,87 @@ async fn answer(connections: Connections, asked: Arc<Mutex<mpsc::Receiver<Questi
                 .or_default()
                 .push(question.answer);
         }
-        if !askers.is_empty() {
-            answer_all(&connections, askers).await;
+        let connections = connections.clone();
+        let answered = tokio::spawn(async move { answer_all(&connections, askers).await }).await;
+        if let Err(error) = answered {
+            // Those who waited are told; this task goes on.
+            tracing::error!(%error, "a look-up of orders ended early");
         }
     }
 }
 
 /// An order that cannot be read is nobody's trouble but theirs who asked for it.
-async fn answer_all(
-    connections: &Connections,
-    mut askers: HashMap<OrderId, Vec<oneshot::Sender<Answer>>>,
-) {
-    let asked_alone = askers.len() == 1;
+async fn answer_all(connections: &Connections, mut askers: Askers) {
+    let asked_alone = askers.len() <= 1;
     match look_up(connections, &mut askers).await {
-        Ok(()) => askers
-            .into_values()
-            .for_each(|askers| tell(askers, &Ok(None))),
-        Err(RepoError::Corrupt(_)) if !asked_alone => {
-            for (order_id, of_order) in askers {
-                let mut alone = HashMap::from([(order_id, of_order)]);
-                let answer = look_up(connections, &mut alone).await.map(|()| None);
-                alone.into_values().for_each(|askers| tell(askers, &answer));
-            }
+        Ok(()) => tell_all(askers, &Ok(None)),
+        Err(error) if !asked_alone && is_of_one_order(&error) => {
+            each_alone(connections, askers).await;
         }
-        Err(error) => {
-            let answer = Err(error);
-            askers
-                .into_values()
-                .for_each(|askers| tell(askers, &answer));
+        Err(error) => tell_all(askers, &Err(error)),
+    }
+}
+
+/// Until the database has another trouble, which is everyone's.
+async fn each_alone(connections: &Connections, askers: Askers) {
+    let mut askers = askers.into_iter();
+    while let Some(of_order) = askers.next() {
+        let mut alone = Askers::from([of_order]);
+        let answer = look_up(connections, &mut alone).await.map(|()| None);
+        tell_all(alone, &answer);
+        if let Err(error) = answer
+            && !is_of_one_order(&error)
+        {
+            return tell_all(askers.collect(), &Err(error));
         }
     }
 }
 
-/// Tells everyone whose order is there, and takes them out of `askers`.
-async fn look_up(
-    connections: &Connections,
-    askers: &mut HashMap<OrderId, Vec<oneshot::Sender<Answer>>>,
-) -> Result<(), RepoError> {
-    let ids: Vec<String> = askers.keys().map(|id| id.as_str().to_owned()).collect();
-    connections
-        .each(ORDERS_BY_ID, &[&ids], |row| {
-            let order = rows::order(row)?.order;
-            let asked = order.order_id.as_ref();
-            if let Some(askers) = asked.and_then(|order_id| askers.remove(order_id)) {
-                tell(askers, &Ok(Some(order)));
-            }
-            Ok(ControlFlow::Continue(()))
-        })
-        .await
+/// What cannot be decoded, and where PostgreSQL meets a value or a page that is damaged (classes 22, 58 and XX).
+fn is_of_one_order(error: &RepoError) -> bool {
+    match error {
+        RepoError::Corrupt(_) => true,
+        RepoError::Unavailable(cause) => cause
+            .downcast_ref::<tokio_postgres::Error>()
+            .and_then(tokio_postgres::Error::code)
+            .is_some_and(|state| ["22", "58", "XX"].contains(&&state.code()[..2])),
+        RepoError::Silent(_) | RepoError::Crowded => false,
+    }
 }
 
-fn tell(askers: Vec<oneshot::Sender<Answer>>, answer: &Answer) {
+/// Tells everyone whose order is there, and takes them out of `askers`.
+async fn look_up(connections: &Connections, askers: &mut Askers) -> Result<(), RepoError> {
+    let ids: Vec<String> = askers.keys().map(|id| id.as_str().to_owned()).collect();
+    let take = |row: &Row| {
+        let order = rows::order(row)?.order;
+        let asked = order.order_id.as_ref();
+        if let Some(askers) = asked.and_then(|order_id| askers.remove(order_id)) {
+            tell(askers, Ok(Some(order)));
+        }
+        Ok(ControlFlow::Continue(()))
+    };
+    match ids.as_slice() {
+        [] => Ok(()),
+        // With an array PostgreSQL would make its plan anew each time.
+        [id] => connections.each(ORDER_BY_ID, &[id], take).await,
+        _ => connections.each(ORDERS_BY_ID, &[&ids], take).await,
+    }
+}
+
+fn tell_all(askers: Askers, answer: &Answer) {
+    for askers in askers.into_values() {
+        tell(askers, answer.clone());
+    }
+}
+
+/// Nearly always there is one: who asks for the same at once shares a load.
+fn tell(mut askers: Vec<oneshot::Sender<Answer>>, answer: Answer) {
+    let last = askers.pop();
+    // Who has gone away meanwhile is not told.
     for asker in askers {
-        // Who has gone away meanwhile is not told.
         drop(asker.send(answer.clone()));
+    }
+    if let Some(last) = last {
+        drop(last.send(answer));
     }
 }

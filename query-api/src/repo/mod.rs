@@ -19,7 +19,7 @@ use deadpool_postgres::{BuildError, PoolError};
 use tokio_postgres::Config;
 
 pub use changes::{Advance, ChangeReader, Identity, Look, Snapshot, Stand};
-pub use orders::{ORDERS_BY_ID, OrderNo, StoredOrder};
+pub use orders::{ORDER_BY_ID, OrderNo, StoredOrder};
 pub use periods::{Hours, Ordered};
 
 use connections::Connections;

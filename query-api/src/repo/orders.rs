@@ -54,8 +54,10 @@ macro_rules! select_orders {
     };
 }
 
+/// The order with the id `$1`.
+pub const ORDER_BY_ID: &str = select_orders!("WHERE order_id = $1", "");
 /// The orders with the ids of `$1`, in any order.
-pub const ORDERS_BY_ID: &str = select_orders!("WHERE order_id = ANY($1)", "");
+pub(super) const ORDERS_BY_ID: &str = select_orders!("WHERE order_id = ANY($1)", "");
 
 impl Repo {
     /// # Errors

@@ -134,9 +134,9 @@ async fn a_load_held_open_across_a_commit_plants_nothing() {
     assert_eq!((length(&answer.body), origin), (2, Origin::Cache));
 }
 
-/// One statement is held up; whoever asks meanwhile is answered by the next one.
+/// One statement is held up; whoever asks meanwhile shares the next ones.
 #[tokio::test]
-async fn those_who_wait_for_orders_are_answered_together_and_each_with_his_own() {
+async fn of_those_who_share_a_look_up_each_gets_his_own_order() {
     const ORDERS: usize = 40;
     let database = lab::database().await;
     let mut writer = Writer::new(&database).await;

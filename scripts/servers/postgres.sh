@@ -14,7 +14,6 @@ unix_socket_directories=
 max_connections=200
 shared_buffers=256MB
 max_wal_size=4GB
-wal_compression=on
 timezone=UTC
 log_timezone=UTC
 END

@@ -105,7 +105,7 @@ pub async fn growth(
         users: USERS,
     };
     let full = lab::database().await;
-    fill(&full, recipe, stored).await?;
+    memory_feed::fill(&full, recipe, stored).await?;
     let mut pairs = Vec::new();
     for round in 0..REPEATS {
         let backlog = Backlog::publish(recipe, orders).await?;
@@ -116,28 +116,6 @@ pub async fn growth(
         backlog.topic.delete().await?;
     }
     Ok(vec![Figure::rate(name, "orders/s", &pairs, target)])
-}
-
-/// Orders from memory, in parts that fit there, each on a topic name of its own: only the tables have to be full.
-pub(crate) async fn fill(
-    database: &TestDatabase,
-    recipe: Recipe,
-    stored: u64,
-) -> anyhow::Result<()> {
-    const PART: u64 = 250_000;
-    for part in 0..stored.div_ceil(PART) {
-        let first = part * PART;
-        let records = crate::backlog::in_memory(recipe, first..stored.min(first + PART));
-        let topic = format!("fill-{part}");
-        let lanes = memory_feed::decode(&topic, &records);
-        memory_feed::apply(database, &topic, lanes).await?;
-    }
-    let client = database.client().await;
-    // What autovacuum would have done by the time five million orders are there.
-    client
-        .batch_execute("VACUUM (ANALYZE) orders, order_items, user_stats, sales_hourly")
-        .await?;
-    Ok(())
 }
 
 async fn from_memory(backlog: &Backlog) -> anyhow::Result<f64> {

@@ -12,7 +12,7 @@ use crate::backlog::{HEADERS, Ids, PARTITIONS, Recipe, USERS};
 use crate::memory::Peaks;
 use crate::raw::{self, RawRecord};
 use crate::report::{Figure, Pair};
-use crate::wrk;
+use crate::wrk::{self, Requests};
 
 const REPEATS: usize = 3;
 /// Measured as the others are, and left out: a new broker spends its first seconds under load compiling what it runs
@@ -42,9 +42,10 @@ pub async fn http(peaks: &mut Peaks) -> anyhow::Result<Vec<Figure>> {
     for round in 0..WARM_UP + REPEATS {
         let mut rates = [0.0; 2];
         for (rate, server) in rates.iter_mut().zip([&producer, &validating]) {
-            let prefix = vec![format!("r{round}")];
+            let prefix = format!("r{round}");
+            let requests = Requests::Orders { prefix: &prefix };
             let url = server.url("");
-            *rate = wrk::run(&url, CONNECTIONS, RUN, wrk::POST, &prefix)
+            *rate = wrk::run(&url, CONNECTIONS, RUN, requests)
                 .await?
                 .requests_per_second;
         }

@@ -12,7 +12,6 @@ const BOUNDS: [(&str, f64); 3] = [
     ("consumer", 150.0),
     ("query-api", 300.0),
 ];
-const MIB: f64 = 1024.0 * 1024.0;
 
 /// By service: the highest resident memory seen, in bytes.
 #[derive(Debug, Default)]
@@ -42,11 +41,17 @@ impl Peaks {
         BOUNDS
             .iter()
             .filter_map(|(name, bound)| {
-                // Exact: a process has less than 2⁵³ bytes.
-                #[expect(clippy::cast_precision_loss, reason = "a few hundred MiB")]
-                let peak = *self.0.get(name)? as f64 / MIB;
+                let peak = mebibytes(*self.0.get(name)?);
                 Some(Figure::bound(format!("memory/{name}"), "MiB", peak, *bound))
             })
             .collect()
     }
+}
+
+pub(crate) fn mebibytes(bytes: u64) -> f64 {
+    const MIB: f64 = 1024.0 * 1024.0;
+    // Exact: a process has less than 2⁵³ bytes.
+    #[expect(clippy::cast_precision_loss, reason = "a few hundred MiB")]
+    let bytes = bytes as f64;
+    bytes / MIB
 }

@@ -18,7 +18,7 @@ use lab::{StoredRecord, TestDatabase};
 use rdkafka::Timestamp;
 use rdkafka::message::OwnedMessage;
 
-use crate::backlog::PARTITIONS;
+use crate::backlog::{self, PARTITIONS, Recipe};
 
 /// One partition's orders, ready to be applied.
 pub struct Lane {
@@ -115,6 +115,27 @@ pub async fn apply(
         task.await.context("a worker")??;
     }
     Ok(began.elapsed())
+}
+
+/// Orders from memory, in parts that fit there, each on a topic name of its own: only the tables have to be full.
+///
+/// # Errors
+/// The database does not take them.
+pub async fn fill(database: &TestDatabase, recipe: Recipe, stored: u64) -> anyhow::Result<()> {
+    const PART: u64 = 250_000;
+    for part in 0..stored.div_ceil(PART) {
+        let first = part * PART;
+        let records = backlog::in_memory(recipe, first..stored.min(first + PART));
+        let topic = format!("fill-{part}");
+        let lanes = decode(&topic, &records);
+        apply(database, &topic, lanes).await?;
+    }
+    let client = database.client().await;
+    // What autovacuum would have done by the time five million orders are there.
+    client
+        .batch_execute("VACUUM (ANALYZE) orders, order_items, user_stats, sales_hourly")
+        .await?;
+    Ok(())
 }
 
 /// A batch of each partition in turn, as the pipeline's queue does it.

@@ -5,15 +5,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use lab::orders::{self, Orders, TestOrder};
-use lab::{Service, TestDatabase, Trio, place};
+use lab::{Service, TestDatabase, Trio};
 use query_api::repo::ORDER_BY_ID;
 
 use crate::backlog::{Ids, Recipe};
-use crate::drain;
 use crate::ingest::rate;
+use crate::memory::mebibytes;
+use crate::memory_feed;
 use crate::read::{CONNECTIONS, against_constant};
 use crate::report::{Figure, Pair};
-use crate::wrk;
+use crate::wrk::{self, Requests};
 
 const USERS: u64 = 1_000_000;
 const ORDERS: u64 = USERS;
@@ -23,7 +24,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 const WARM_UP_BOUND_SECONDS: f64 = 10.0;
 const MEMORY_BOUND_MIB: f64 = 600.0;
-const MIB: f64 = 1024.0 * 1024.0;
 
 /// What is asked beside single orders, by its figure.
 const ANSWERS: [(&str, &str); 4] = [
@@ -61,7 +61,7 @@ pub async fn users() -> anyhow::Result<Vec<Figure>> {
         users: USERS,
     };
     let database = lab::database().await;
-    drain::fill(&database, recipe, ORDERS).await?;
+    memory_feed::fill(&database, recipe, ORDERS).await?;
     let mut trio = Trio::plan()
         .database(database)
         .set("WARM_ORDERS", WARM_ORDERS)
@@ -88,10 +88,7 @@ async fn warm_up(query_api: &mut Service) -> anyhow::Result<Vec<Figure>> {
     query_api.start()?;
     query_api.ready_within(PATIENCE).await;
     let seconds = began.elapsed().as_secs_f64();
-    let peak = query_api.process()?.peak_resident_bytes()?;
-    // Exact: a process has less than 2⁵³ bytes.
-    #[expect(clippy::cast_precision_loss, reason = "a few hundred MiB")]
-    let peak = peak as f64 / MIB;
+    let peak = mebibytes(query_api.process()?.peak_resident_bytes()?);
     let answers = query_api
         .metrics()
         .await?
@@ -120,16 +117,13 @@ async fn misses(trio: &Trio) -> anyhow::Result<Figure> {
     let mut pairs = Vec::new();
     for ids in ids.chunks(usize::try_from(MISSES + LOOK_UPS)?) {
         let (asked, looked_up) = ids.split_at(usize::try_from(MISSES)?);
-        let file = place("misses").join("ids");
-        std::fs::write(&file, asked.join("\n"))?;
-        let arguments = [file.to_string_lossy().into_owned(), wrk::THREADS.to_owned()];
+        let paths: Vec<String> = asked.iter().map(|id| format!("/orders/{id}")).collect();
         let url = trio.query_api.url("");
-        let seen = wrk::run(&url, CONNECTIONS, MISSES_RUN, wrk::ONCE, &arguments).await?;
+        let seen = wrk::run(&url, CONNECTIONS, MISSES_RUN, Requests::Paths(&paths)).await?;
         pairs.push(Pair {
             value: seen.requests_per_second,
             baseline: look_ups(&trio.database, looked_up).await?,
         });
-        std::fs::remove_file(&file)?;
     }
     ensure!(hits(trio).await? == hits_before, "all of them were misses");
     Ok(Figure::rate("read/misses", "requests/s", &pairs, 0.7))

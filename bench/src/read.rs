@@ -8,7 +8,7 @@ use lab::{Program, Trio, free_address};
 
 use crate::memory::Peaks;
 use crate::report::{Figure, Pair};
-use crate::wrk;
+use crate::wrk::{self, Requests};
 
 const REPEATS: usize = 3;
 pub(crate) const CONNECTIONS: usize = 64;
@@ -62,7 +62,7 @@ pub(crate) async fn against_constant(
     for _ in 0..REPEATS {
         let mut rates = [0.0; 2];
         for (rate, server) in rates.iter_mut().zip([&trio.query_api, &constant]) {
-            *rate = wrk::run(&server.url(""), CONNECTIONS, RUN, wrk::GET, paths)
+            *rate = wrk::run(&server.url(""), CONNECTIONS, RUN, Requests::Paths(paths))
                 .await?
                 .requests_per_second;
         }

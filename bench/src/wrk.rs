@@ -6,11 +6,16 @@ use anyhow::{Context, bail, ensure};
 use tokio::process::Command;
 
 /// wrk's own threads: it shares the cores with what it measures.
-pub const THREADS: &str = "2";
+const THREADS: &str = "2";
 
-pub const POST: &str = include_str!("../wrk/post.lua");
-pub const GET: &str = include_str!("../wrk/get.lua");
-pub const ONCE: &str = include_str!("../wrk/once.lua");
+/// What is asked.
+#[derive(Debug, Clone, Copy)]
+pub enum Requests<'a> {
+    /// Orders, no two with the same id; the prefix is one that no other run has.
+    Orders { prefix: &'a str },
+    /// One path after the other, and then from the first again.
+    Paths(&'a [String]),
+}
 
 /// What was seen over a whole run.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -19,7 +24,7 @@ pub struct Seen {
     pub p99: Duration,
 }
 
-/// Asks `url` over `connections` for `duration`, with `script` and its arguments.
+/// Asks `url` over `connections` for `duration`, with these requests.
 ///
 /// # Errors
 /// wrk is missing, an answer was no 2xx, or a connection failed.
@@ -27,10 +32,23 @@ pub async fn run(
     url: &str,
     connections: usize,
     duration: Duration,
-    script: &str,
-    arguments: &[String],
+    requests: Requests<'_>,
 ) -> anyhow::Result<Seen> {
-    let file = lab::place("wrk").join("script.lua");
+    let place = lab::place("wrk");
+    let file = place.join("script.lua");
+    let (script, arguments) = match requests {
+        Requests::Orders { prefix } => (include_str!("../wrk/post.lua"), vec![prefix.to_owned()]),
+        Requests::Paths(paths) => {
+            // More than a command line holds.
+            let listed = place.join("paths");
+            std::fs::write(&listed, paths.join("\n"))?;
+            let listed = listed.to_string_lossy().into_owned();
+            (
+                include_str!("../wrk/get.lua"),
+                vec![listed, THREADS.to_owned()],
+            )
+        }
+    };
     std::fs::write(&file, script)?;
     let output = Command::new("wrk")
         .args(["--threads", THREADS, "--latency", "--timeout", "10s"])

@@ -1,10 +1,18 @@
--- Asks for one path after the other. Arguments: the paths.
+-- Asks for the paths of a file, one after the other and then from the first again; each thread begins at a part of its own.
+-- Arguments: the file, a path on each line; how many threads wrk has.
+local set_up = 0
+
+function setup(thread)
+  thread:set("number", set_up)
+  set_up = set_up + 1
+end
+
 function init(args)
   requests = {}
-  for i = 1, #args do
-    requests[i] = wrk.format("GET", args[i])
+  for path in io.lines(args[1]) do
+    requests[#requests + 1] = wrk.format("GET", path)
   end
-  asked = 0
+  asked = math.floor(#requests * number / tonumber(args[2]))
 end
 
 function request()

@@ -69,7 +69,7 @@ impl LookUps {
             Err(_) if taken.load(Ordering::Acquire) => answered.await,
             Err(_) => return Err(RepoError::Crowded),
         };
-        // Unanswered, where the runtime is going down.
+        // Unanswered, where the task that would have is gone.
         answer.unwrap_or(Err(RepoError::Crowded))
     }
 }
@@ -135,7 +135,10 @@ fn is_of_one_order(error: &RepoError) -> bool {
         RepoError::Unavailable(cause) => cause
             .downcast_ref::<tokio_postgres::Error>()
             .and_then(tokio_postgres::Error::code)
-            .is_some_and(|state| ["22", "58", "XX"].contains(&&state.code()[..2])),
+            .is_some_and(|state| {
+                let of_class = |class| state.code().starts_with(class);
+                ["22", "58", "XX"].into_iter().any(of_class)
+            }),
         RepoError::Silent(_) | RepoError::Crowded => false,
     }
 }

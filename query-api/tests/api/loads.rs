@@ -140,13 +140,18 @@ async fn of_those_who_share_a_look_up_each_gets_his_own_order() {
     const ORDERS: usize = 40;
     let database = lab::database().await;
     let mut writer = Writer::new(&database).await;
-    let orders: Vec<Value> = (0..ORDERS)
+    let mut orders: Vec<Value> = (0..ORDERS)
         .map(|number| json!({"order_id": format!("o{number}"), "user_id": "u", "amount": number}))
         .collect();
+    orders[9]["delivery"] = json!({"city": "Kiryat Mozkin"});
     writer.commit(&orders).await;
     let mut client = database.client().await;
     let unreadable = "UPDATE orders SET amount = 'NaN' WHERE order_id = 'o7'";
     client.batch_execute(unreadable).await.unwrap();
+    // As where a stored value is damaged: PostgreSQL itself fails at that row.
+    let damaged = "ALTER TABLE deliveries RENAME TO intact;
+                   CREATE VIEW deliveries AS SELECT * FROM intact WHERE 1 / (order_no - order_no) IS NOT NULL";
+    client.batch_execute(damaged).await.unwrap();
     // Of two connections one is for lists.
     let repo = Repo::new(database.config(), 2, Duration::from_secs(5)).unwrap();
     let ask = |id: String| {
@@ -174,6 +179,10 @@ async fn of_those_who_share_a_look_up_each_gets_his_own_order() {
         let (id, answer) = asked.await.unwrap();
         match id.as_str() {
             "o7" => assert!(matches!(answer, Err(RepoError::Corrupt(_))), "{answer:?}"),
+            "o9" => assert!(
+                matches!(answer, Err(RepoError::Unavailable(_))),
+                "{answer:?}"
+            ),
             "nobody" => assert!(answer.unwrap().is_none()),
             _ => {
                 let order = answer.unwrap().expect("it is there");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use actix_web::web::{self, Bytes};
 use actix_web::{App, HttpResponse, HttpServer, Responder};
 use clap::Parser;
-use common::http::{Health, Readiness, Server, ServerConfig};
+use common::http::{Health, Readiness, Server, ServerConfig, unstamped};
 use common::{shutdown, telemetry};
 use metrics_exporter_prometheus::PrometheusHandle;
 use producer::request::{Arrival, Record, new_order_id};
@@ -69,7 +69,9 @@ async fn serve(
         details: serde_json::Map::new(),
     };
     let stop = shutdown::on_signal()?;
-    Ok(server.run(routes, Arc::new(health), metrics, stop).await?)
+    Ok(server
+        .run(routes, || unstamped, Arc::new(health), metrics, stop)
+        .await?)
 }
 
 fn validating(config: &mut web::ServiceConfig) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use common::http::{Health, Readiness, Server, ServerConfig};
+use common::http::{Health, Readiness, Server, ServerConfig, unstamped};
 use common::order::ContentHash;
 use common::retry::Backoff;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -54,7 +54,7 @@ pub async fn run(
     tracing::info!(address = %server.address(), "health and metrics");
     let stop_server = CancellationToken::new();
     let health = std::sync::Arc::new(move || health(&reports.borrow()));
-    let serving = server.run(|_| {}, health, metrics, stop_server.clone());
+    let serving = server.run(|_| {}, || unstamped, health, metrics, stop_server.clone());
     let stop_consuming = stop.clone();
     let server = tokio::spawn(async move {
         let ended = serving.await;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::http::{BindError, Health, Server};
+use common::http::{BindError, Health, Server, unstamped};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
@@ -79,7 +79,13 @@ impl Application {
         let health = move || health(&watched);
         let asked_to_stop = AbortOnDropHandle::new(tokio::spawn(time_of(stop.clone())));
         let served = server
-            .run(http::routes(door), Arc::new(health), recorded, stop.clone())
+            .run(
+                http::routes(door),
+                || unstamped,
+                Arc::new(health),
+                recorded,
+                stop.clone(),
+            )
             .await;
         // One deadline for both: what the requests in flight took is no longer there for the reports.
         let stopping_since = if stop.is_cancelled() {

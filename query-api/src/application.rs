@@ -141,10 +141,14 @@ impl Application {
             let state = state.clone();
             Arc::new(move || -> Health { state.health() })
         };
+        let freshness = state.freshness.clone();
+        let stamp = move || http::as_of(&freshness);
         let routes = move |config: &mut web::ServiceConfig| http::routes(config, &state);
         // Whichever ends first ends the other: nothing may go on answering from what no longer changes.
         let serving = async {
-            let served = server.run(routes, health, recorded, stop.clone()).await;
+            let served = server
+                .run(routes, stamp, health, recorded, stop.clone())
+                .await;
             stop.cancel();
             served
         };

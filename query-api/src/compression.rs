@@ -2,7 +2,9 @@
 
 use std::io::{self, Write};
 
+use actix_web::http::header::HeaderValue;
 use bytes::Bytes;
+use common::order::ContentHash;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
@@ -17,8 +19,12 @@ const BLOCKING_BYTES: usize = 64 * 1024;
 #[derive(Debug, Clone)]
 pub struct Compressed {
     pub body: Bytes,
-    /// Quoted, and strong: other bytes have another tag.
-    pub etag: Bytes,
+    pub etag: HeaderValue,
+}
+
+/// Quoted, and strong: other bytes have another tag.
+pub(crate) fn entity_tag(body: &[u8]) -> HeaderValue {
+    quoted(&ContentHash::of(body).to_string())
 }
 
 /// The most that the compressed form of a body takes.
@@ -31,7 +37,7 @@ pub(crate) const fn most_bytes(body_bytes: usize) -> usize {
 }
 
 /// `None` where it does not pay.
-pub(crate) async fn gzip(body: Bytes, etag: Bytes) -> Option<Compressed> {
+pub(crate) async fn gzip(body: Bytes, etag: HeaderValue) -> Option<Compressed> {
     if body.len() < BLOCKING_BYTES {
         return gzip_now(&body, &etag);
     }
@@ -41,7 +47,7 @@ pub(crate) async fn gzip(body: Bytes, etag: Bytes) -> Option<Compressed> {
 }
 
 /// The same, on this thread.
-pub(crate) fn gzip_now(body: &[u8], etag: &[u8]) -> Option<Compressed> {
+pub(crate) fn gzip_now(body: &[u8], etag: &HeaderValue) -> Option<Compressed> {
     let most = most_bytes(body.len());
     if most == 0 {
         return None;
@@ -50,11 +56,15 @@ pub(crate) fn gzip_now(body: &[u8], etag: &[u8]) -> Option<Compressed> {
     if compressed.len() > most {
         return None;
     }
-    let tag = etag.strip_suffix(b"\"").unwrap_or(etag);
+    let tag = etag.to_str().ok()?.trim_matches('"');
     Some(Compressed {
         body: compressed.into(),
-        etag: [tag, b"-gzip\""].concat().into(),
+        etag: quoted(&format!("{tag}-gzip")),
     })
+}
+
+fn quoted(tag: &str) -> HeaderValue {
+    HeaderValue::try_from(format!("\"{tag}\"")).expect("a tag is visible ASCII")
 }
 
 fn compress(body: &[u8]) -> io::Result<Vec<u8>> {
@@ -75,7 +85,7 @@ mod tests {
     async fn what_is_compressed_is_the_body_under_another_tag() {
         for length in [LEAST_BYTES, BLOCKING_BYTES] {
             let body = Bytes::from("{\"a\":1}".repeat(length));
-            let form = gzip(body.clone(), "\"x\"".into()).await.unwrap();
+            let form = gzip(body.clone(), quoted("x")).await.unwrap();
             assert_eq!(form.etag, "\"x-gzip\"");
             assert!(form.body.len() <= most_bytes(body.len()));
             let mut read = Vec::new();
@@ -87,10 +97,10 @@ mod tests {
 
     #[test]
     fn what_does_not_pay_is_not_kept() {
-        assert!(gzip_now(&[b'a'; LEAST_BYTES - 1], b"\"x\"").is_none());
+        assert!(gzip_now(&[b'a'; LEAST_BYTES - 1], &quoted("x")).is_none());
         let noise: Vec<u8> = (0..4_096_u64)
             .flat_map(|number| (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 7).to_le_bytes())
             .collect();
-        assert!(gzip_now(&noise, b"\"x\"").is_none());
+        assert!(gzip_now(&noise, &quoted("x")).is_none());
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::http::header::HeaderValue;
 use bytes::Bytes;
 use common::time::Timestamp;
 use tokio::sync::watch;
@@ -25,7 +26,7 @@ pub struct Seen {
     /// No later than `as_of`, by ours.
     pub looked_at: Instant,
     /// `as_of` as answers carry it, printed once for all of them.
-    pub as_of_text: Bytes,
+    pub as_of_header: HeaderValue,
     pub positions: Arc<Positions>,
     pub lag: Arc<Lag>,
 }
@@ -43,7 +44,8 @@ impl Seen {
             tick,
             as_of,
             looked_at,
-            as_of_text: as_of.to_string().into(),
+            as_of_header: HeaderValue::from_maybe_shared(Bytes::from(as_of.to_string()))
+                .expect("a time is visible ASCII"),
             positions,
             lag,
         }

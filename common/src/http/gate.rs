@@ -17,12 +17,10 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use actix_web::body::{EitherBody, MessageBody};
+use actix_web::HttpMessage as _;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
-use actix_web::http::header::HeaderMap;
-use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage as _, web};
+use actix_web::http::header::{HeaderMap, HeaderValue};
 
 use super::cors::{Origin, Origins};
 use super::docs::DOCS_PATHS;
@@ -219,31 +217,44 @@ fn count(
     }
 }
 
-pub(super) async fn gate(
-    gate: web::Data<Gate>,
-    request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, Error> {
-    let grant = gate.origins.grant(request.headers());
-    let (allowance, mut response) = if let Some(answer) = gate.origins.preflight(&request) {
-        (None, request.into_response(answer).map_into_right_body())
-    } else {
-        let Decision { caller, allowance } = gate.decide(&request);
-        let response = match caller {
+/// What the answer to a request has to say beside what its handler says.
+#[derive(Debug)]
+pub(super) struct Terms {
+    grant: Option<HeaderValue>,
+    allowance: Option<Allowance>,
+}
+
+impl Gate {
+    /// The request again if it is let in, or else the answer to it.
+    pub(super) fn enter(
+        &self,
+        request: ServiceRequest,
+    ) -> (Terms, Result<ServiceRequest, ServiceResponse>) {
+        let grant = self.origins.grant(request.headers());
+        if let Some(answer) = self.origins.preflight(&request) {
+            let terms = Terms {
+                grant,
+                allowance: None,
+            };
+            return (terms, Err(request.into_response(answer)));
+        }
+        let Decision { caller, allowance } = self.decide(&request);
+        let entered = match caller {
             Ok(key) => {
                 if let Some(key) = key {
                     request.extensions_mut().insert(key.name);
                 }
-                next.call(request).await?.map_into_left_body()
+                Ok(request)
             }
-            Err(error) => request.error_response(error).map_into_right_body(),
+            Err(error) => Err(request.error_response(error)),
         };
-        (allowance, response)
-    };
-    let headers: &mut HeaderMap = response.headers_mut();
-    gate.origins.tell(grant, headers);
-    if let Some(allowance) = allowance {
-        allowance.tell(headers);
+        (Terms { grant, allowance }, entered)
     }
-    Ok(response)
+
+    pub(super) fn tell(&self, terms: Terms, headers: &mut HeaderMap) {
+        self.origins.tell(terms.grant, headers);
+        if let Some(allowance) = terms.allowance {
+            allowance.tell(headers);
+        }
+    }
 }

@@ -5,12 +5,11 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use actix_web::body::{EitherBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::ResponseError;
+use actix_web::body::MessageBody;
+use actix_web::dev::ServiceResponse;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode, header};
-use actix_web::middleware::Next;
-use actix_web::{Error, ResponseError};
 use metrics::Histogram;
 
 use super::keys::KeyName;
@@ -29,17 +28,16 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 const PRIVATE_NO_CACHE: HeaderValue = HeaderValue::from_static("private, no-cache");
 
-pub(super) async fn observe(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let started = Instant::now();
-    let mut response = problem_unless_answered(next.call(request).await?);
+/// Called last: with the headers that are still missing, and counted.
+pub(super) fn finish(
+    mut response: ServiceResponse,
+    started: Instant,
+) -> ServiceResponse<impl MessageBody> {
     let is_error = response.status().is_client_error() || response.status().is_server_error();
     let is_private = KeyName::of(response.request()).is_some();
     secure(response.headers_mut(), is_error, is_private);
     record(&response, started.elapsed());
-    Ok(in_turn(response))
+    in_turn(response)
 }
 
 /// What every answer says to browsers and caches, unless its handler said otherwise: it is what it claims to be, it is no
@@ -62,9 +60,8 @@ fn secure(headers: &mut HeaderMap, is_error: bool, is_private: bool) {
     }
 }
 
-fn problem_unless_answered<B: MessageBody>(
-    response: ServiceResponse<B>,
-) -> ServiceResponse<EitherBody<B>> {
+/// Called first: with a problem document where there should be one.
+pub(super) fn explained(response: ServiceResponse) -> ServiceResponse {
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
     let content_type = response.headers().get(header::CONTENT_TYPE);
@@ -73,17 +70,17 @@ fn problem_unless_answered<B: MessageBody>(
             || value.as_bytes().starts_with(b"application/json")
     });
     if !is_error || answered {
-        return response.map_into_left_body();
+        return response;
     }
     let allow = match status {
         StatusCode::METHOD_NOT_ALLOWED => allowed_methods(&response),
         _ => Vec::new(),
     };
     let problem = HttpError::from_library(status, allow).error_response();
-    response.into_response(problem).map_into_right_body()
+    response.into_response(problem)
 }
 
-fn allowed_methods<B>(response: &ServiceResponse<B>) -> Vec<Method> {
+fn allowed_methods(response: &ServiceResponse) -> Vec<Method> {
     let listed = response.headers().get_all(header::ALLOW);
     listed
         .filter_map(|value| value.to_str().ok())
@@ -97,7 +94,7 @@ thread_local! {
     static HISTOGRAMS: RefCell<HashMap<u16, HashMap<String, Histogram>>> = RefCell::default();
 }
 
-fn record<B>(response: &ServiceResponse<B>, duration: Duration) {
+fn record(response: &ServiceResponse, duration: Duration) {
     let status = response.status().as_u16();
     let route = response
         .request()

@@ -4,11 +4,12 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::ops::RangeInclusive;
+use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use actix_web::dev::Handler;
-use actix_web::middleware::from_fn;
+use actix_web::dev::{Handler, Service as _};
+use actix_web::http::header::HeaderMap;
 use actix_web::{App, FromRequest, HttpResponse, HttpServer, Resource, Responder, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpSocket;
@@ -16,11 +17,11 @@ use tokio::signal::unix::Signal;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::gate::{Gate, GateConfig, gate};
+use super::gate::{Gate, GateConfig};
 use super::health::{self, HealthCheck};
 use super::keys::{self, KeysError};
 use super::metrics::{self, Metrics};
-use super::observe::observe;
+use super::observe;
 use super::problem::HttpError;
 use crate::setting;
 
@@ -137,17 +138,22 @@ impl Server {
     /// Answers `routes`, `/health…` and `/metrics` until `stop` is cancelled; then takes no more connections and returns
     /// when the requests in flight are answered, or after `shutdown_timeout`.
     ///
+    /// `stamp` is called before a request that was let in is looked at; what it returns, with the headers of the answer.
+    ///
     /// # Errors
     /// The server cannot be set up, or its threads ended unexpectedly.
-    pub async fn run<R>(
+    pub async fn run<R, S, F>(
         self,
         routes: R,
+        stamp: S,
         health: Arc<dyn HealthCheck>,
         recorded: PrometheusHandle,
         stop: CancellationToken,
     ) -> io::Result<()>
     where
         R: Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+        S: Fn() -> F + Clone + Send + 'static,
+        F: FnOnce(&mut HeaderMap) + 'static,
     {
         // Ends with this function, however that ends.
         let _upkeep = AbortOnDropHandle::new(tokio::spawn(keep_up(recorded.clone())));
@@ -162,16 +168,35 @@ impl Server {
             started_at: self.started_at,
         });
         let app = move || {
+            // Each worker's own: every request counts its holders up and down.
+            let gate = Rc::new(own_gate.clone());
+            let stamp = stamp.clone();
             App::new()
                 .app_data(health.clone())
                 .app_data(metrics.clone())
-                // Each worker's own: every request counts its holders up and down.
-                .app_data(web::Data::new(own_gate.clone()))
                 .configure(shared_routes)
                 .configure(routes.clone())
                 .default_service(web::to(no_such_path))
-                .wrap(from_fn(gate))
-                .wrap(from_fn(observe))
+                // One for all: each layer costs a future of its own on the heap.
+                .wrap_fn(move |request, app| {
+                    let started = Instant::now();
+                    let (terms, entered) = gate.enter(request);
+                    let stamped = entered.is_ok().then(&stamp);
+                    let answering = entered.map(|request| app.call(request));
+                    let gate = Rc::clone(&gate);
+                    async move {
+                        let answer = match answering {
+                            Ok(answering) => answering.await?,
+                            Err(refused) => refused,
+                        };
+                        let mut response = observe::explained(answer);
+                        gate.tell(terms, response.headers_mut());
+                        if let Some(stamp) = stamped {
+                            stamp(response.headers_mut());
+                        }
+                        Ok(observe::finish(response, started))
+                    }
+                })
         };
         // Not awaited in the same expression: the builder is not Send, the running server is.
         let server = HttpServer::new(app)
@@ -194,6 +219,9 @@ fn workers(config: &ServerConfig) -> usize {
         None => std::thread::available_parallelism().map_or(1, usize::from),
     }
 }
+
+/// For [`Server::run`], where answers say nothing of when they were made.
+pub fn unstamped(_: &mut HeaderMap) {}
 
 /// What every service answers beside its own.
 pub fn shared_routes(config: &mut web::ServiceConfig) {

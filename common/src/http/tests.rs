@@ -110,7 +110,13 @@ pub(super) fn start_with(readiness: Readiness, arguments: &[&str]) -> Running {
     };
     let recorded = PrometheusBuilder::new().build_recorder().handle();
     let stop = CancellationToken::new();
-    let server = tokio::spawn(server.run(routes, Arc::new(health), recorded, stop.clone()));
+    let server = tokio::spawn(server.run(
+        routes,
+        || unstamped,
+        Arc::new(health),
+        recorded,
+        stop.clone(),
+    ));
     Running {
         address,
         room,

@@ -3,23 +3,22 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use actix_web::http::header::HeaderValue;
 use bytes::Bytes;
 use common::http::SharedRoom;
-use common::order::ContentHash;
 use metrics::histogram;
 use moka::notification::RemovalCause;
 use tokio::sync::OnceCell;
 
 use super::Key;
-use crate::compression::{self, Compressed};
+use crate::compression::{self, Compressed, entity_tag};
 use crate::touches::{Slot, Tick};
 
 /// An answer's body, and what tells it from another.
 #[derive(Debug)]
 pub struct Answer {
     pub body: Bytes,
-    /// A strong entity tag, quoted.
-    pub etag: Bytes,
+    pub etag: HeaderValue,
     /// Made when it is first asked for; `None` in it where it does not pay.
     compressed: OnceCell<Option<Compressed>>,
     /// Whose order it is, if it is one.
@@ -36,10 +35,9 @@ pub struct Answer {
 impl Answer {
     pub(super) fn new(loaded: Loaded, tick: Tick, load_time: Duration) -> Arc<Self> {
         let Loaded { body, user } = loaded;
-        let etag = format!("\"{}\"", ContentHash::of(&body)).into();
         Arc::new(Self {
+            etag: entity_tag(&body),
             body: body.into(),
-            etag,
             compressed: OnceCell::new(),
             user,
             tick,

@@ -1,7 +1,7 @@
 //! The API over HTTP: reads what was asked, finds the answer in memory or has it loaded, and sends it.
 //!
-//! Every answer carries `X-As-Of`, read before anything that goes into the answer: every commit up to that time is in it.
-//! Whether that is too long ago (`X-Stale`) is decided when the answer is there.
+//! Every answer carries `X-As-Of` ([`as_of`]), read before anything that goes into the answer: every commit up to that time
+//! is in it. Whether that is too long ago (`X-Stale`) is decided when the answer is there.
 
 mod answer;
 mod charts;
@@ -18,16 +18,11 @@ mod users;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-use actix_web::middleware::{Next, from_fn};
-use actix_web::{Error, web};
-use bytes::Bytes;
+use actix_web::web;
 use common::http::{Health, HttpError, Readiness, Room};
 use common::ids::Currency;
 use serde_json::{Map, Value, json};
-use tokio::time::Instant;
 
 use crate::analytics::Live;
 use crate::cache::Cache;
@@ -151,11 +146,9 @@ fn details(freshness: &Freshness) -> Map<String, Value> {
 /// Every route but health and metrics, which all services share.
 pub fn routes(config: &mut web::ServiceConfig, state: &State) {
     // Called by each worker: what every request counts up and down is its own, not one that all cores write to.
-    let state = web::Data::new(state.clone());
+    config.app_data(web::Data::new(state.clone()));
     docs::docs().routes(config);
-    let api = web::scope("")
-        .app_data(state)
-        .wrap(from_fn(as_of))
+    config
         .configure(orders::routes)
         .configure(periods::routes)
         .configure(users::routes)
@@ -164,35 +157,23 @@ pub fn routes(config: &mut web::ServiceConfig, state: &State) {
         .configure(compatible::routes)
         .configure(events::routes)
         .configure(pages::routes);
-    config.service(api);
 }
 
-/// Read before the request is looked at; true of whatever is answered. Who has waited says himself how far he has seen.
-async fn as_of(
-    request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let seen = request.app_data::<web::Data<State>>().and_then(|state| {
-        let freshness = state.freshness.borrow();
-        let seen = freshness.seen.as_ref()?;
-        Some((seen.as_of_text.clone(), seen.looked_at))
-    });
-    let mut response = next.call(request).await?;
-    let Some((text, looked_at)) = seen else {
-        return Ok(response);
-    };
-    let headers = response.headers_mut();
-    if !(is_stale(looked_at) && headers.contains_key(&X_AS_OF)) {
-        tell(text, looked_at, headers);
+/// What an answer to a request that is looked at from now on says of its age, unless its handler has said more.
+pub fn as_of(freshness: &FreshnessReceiver) -> impl FnOnce(&mut HeaderMap) + use<> {
+    let seen = freshness.borrow().seen.clone();
+    move |headers| {
+        if let Some(seen) = seen
+            && !headers.contains_key(&X_AS_OF)
+        {
+            tell(&seen, headers);
+        }
     }
-    Ok(response)
 }
 
-fn tell(as_of: Bytes, looked_at: Instant, headers: &mut HeaderMap) {
-    if let Ok(value) = HeaderValue::from_maybe_shared(as_of) {
-        headers.insert(X_AS_OF, value);
-    }
-    if is_stale(looked_at) {
+fn tell(seen: &Seen, headers: &mut HeaderMap) {
+    headers.insert(X_AS_OF, seen.as_of_header.clone());
+    if is_stale(seen.looked_at) {
         headers.insert(X_STALE.0, X_STALE.1);
     }
 }

@@ -44,11 +44,7 @@ async fn order(
     let (found, seen) = find_order(&state, order_id, wait).await?;
     let mut response = tagged(&request, &state, &found, ROWS).await?;
     if !wait.is_zero() {
-        tell(
-            seen.as_of_text.clone(),
-            seen.looked_at,
-            response.headers_mut(),
-        );
+        tell(&seen, response.headers_mut());
     }
     Ok(response)
 }

@@ -4,12 +4,10 @@ use std::sync::LazyLock;
 
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
-use bytes::Bytes;
 use common::http::{HttpError, readable};
-use common::order::ContentHash;
 
 use super::answer::{GZIP, VARY, accepts_gzip, matches_tag};
-use crate::compression::{self, Compressed};
+use crate::compression::{self, Compressed, entity_tag};
 
 const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; base-uri 'none'; \
@@ -58,13 +56,13 @@ static ASSETS: [Asset; 14] = assets! {
 
 /// An asset's entity tag, and its compressed form.
 struct Form {
-    etag: Bytes,
+    etag: HeaderValue,
     compressed: Option<Compressed>,
 }
 
 static FORMS: LazyLock<[Form; ASSETS.len()]> = LazyLock::new(|| {
     ASSETS.each_ref().map(|asset| {
-        let etag: Bytes = format!("\"{}\"", ContentHash::of(asset.body)).into();
+        let etag = entity_tag(asset.body);
         let compressed = compression::gzip_now(asset.body, &etag);
         Form { etag, compressed }
     })
@@ -108,10 +106,9 @@ fn asset(request: &HttpRequest, name: &str) -> Result<HttpResponse, HttpError> {
         .insert_header(REVALIDATE)
         .insert_header(REFERRER_POLICY)
         .insert_header((header::VARY, VARY));
-    response.insert_header((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY));
-    if let Ok(etag) = HeaderValue::from_maybe_shared(etag.clone()) {
-        response.insert_header((header::ETAG, etag));
-    }
+    response
+        .insert_header((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
+        .insert_header((header::ETAG, etag.clone()));
     if is_known {
         return Ok(response.finish());
     }

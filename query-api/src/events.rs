@@ -31,6 +31,9 @@ use crate::views;
 const SPACING: Duration = Duration::from_millis(150);
 /// The longest silence: a listener who hears nothing for much longer has lost the connection.
 const HEARTBEAT: Duration = Duration::from_secs(2);
+/// After this a stream ends, and its listener comes back by itself, past the gate: a key that was withdrawn opens nothing
+/// for longer.
+const LONGEST: Duration = Duration::from_mins(15);
 /// When to come back after the connection was lost, in milliseconds.
 const RETRY_MS: u64 = 1_000;
 
@@ -116,12 +119,13 @@ struct Listener {
     newest: watch::Receiver<Arc<State>>,
     /// The id of the summary he has.
     has: Option<Bytes>,
+    ends_at: Instant,
     _room: OwnedSemaphorePermit,
 }
 
 impl Events {
     /// The newest state at once, and each that follows; `last_event_id` is that of the last summary the listener has. It
-    /// ends when the service stops.
+    /// ends when the service stops, and after [`LONGEST`].
     ///
     /// # Errors
     /// [`TooManyListeners`].
@@ -129,16 +133,22 @@ impl Events {
         &self,
         last_event_id: Option<Bytes>,
     ) -> Result<impl Stream<Item = Bytes> + use<>, TooManyListeners> {
+        let listener = self.listener(last_event_id)?;
+        Ok(stream::unfold(listener, |mut listener| async move {
+            listener.next().await.map(|text| (text, listener))
+        }))
+    }
+
+    fn listener(&self, last_event_id: Option<Bytes>) -> Result<Listener, TooManyListeners> {
         let room = Arc::clone(&self.room).try_acquire_owned();
         let mut listener = Listener {
             newest: self.newest.clone(),
             has: last_event_id,
+            ends_at: Instant::now() + LONGEST,
             _room: room.map_err(|_| TooManyListeners)?,
         };
         listener.newest.mark_changed();
-        Ok(stream::unfold(listener, |mut listener| async move {
-            listener.next().await.map(|text| (text, listener))
-        }))
+        Ok(listener)
     }
 
     fn listeners(&self) -> usize {
@@ -148,6 +158,10 @@ impl Events {
 
 impl Listener {
     async fn next(&mut self) -> Option<Bytes> {
+        // There is always a next one soon: the heartbeat.
+        if Instant::now() >= self.ends_at {
+            return None;
+        }
         let state = loop {
             self.newest.changed().await.ok()?;
             let state = Arc::clone(&self.newest.borrow_and_update());

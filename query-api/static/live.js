@@ -31,13 +31,20 @@ export function follow(on) {
 
   async function listen(signal) {
     const headers = lastEventId === null ? {} : { "last-event-id": lastEventId };
+    let ended = false;
     try {
       const answer = await request("/events", { headers, signal });
-      if (answer.ok) await read(answer.body);
+      if (answer.ok) {
+        await read(answer.body);
+        ended = true;
+      }
     } catch {
       // However it ended, it is over.
     }
-    if (!signal.aborted) lost();
+    if (signal.aborted) return;
+    // The server ends a stream now and then. That is a loss only if coming back fails.
+    if (ended) comeBack();
+    else lost();
   }
 
   async function read(body) {
@@ -63,9 +70,13 @@ export function follow(on) {
   }
 
   function lost() {
-    clearTimeout(timer);
     connection.abort();
     on.state("offline");
+    comeBack();
+  }
+
+  function comeBack() {
+    clearTimeout(timer);
     timer = setTimeout(open, retryMs);
     retryMs = Math.min(retryMs * 2, MAX_RETRY_MS);
   }

@@ -77,6 +77,18 @@ async fn there_is_room_again_when_a_listener_goes() {
 }
 
 #[tokio::test]
+async fn a_stream_ends_after_a_while_and_not_before() {
+    let (mut publisher, events) = with_room_for(1);
+    publisher.publish(&seen(tick(0)));
+    let mut listener = events.listener(None).unwrap();
+    listener.ends_at = Instant::now() + Duration::from_hours(1);
+    assert!(listener.next().await.is_some());
+    publisher.publish(&seen(tick(1)));
+    listener.ends_at = Instant::now();
+    assert_eq!(listener.next().await, None);
+}
+
+#[tokio::test]
 async fn who_comes_before_the_first_state_waits_for_it() {
     let (mut publisher, events) = with_room_for(1);
     let mut listener = pin!(events.listen(None).unwrap());

@@ -113,6 +113,38 @@ impl Gate {
         })
     }
 
+    /// The request again if it is let in, or else the answer to it.
+    pub(super) fn enter(
+        &self,
+        request: ServiceRequest,
+    ) -> (Terms, Result<ServiceRequest, ServiceResponse>) {
+        let grant = self.origins.grant(request.headers());
+        if let Some(answer) = self.origins.preflight(&request) {
+            let terms = Terms {
+                grant,
+                allowance: None,
+            };
+            return (terms, Err(request.into_response(answer)));
+        }
+        let Decision { caller, allowance } = self.decide(&request);
+        let entered = match caller {
+            Ok(key) => {
+                if let Some(key) = key {
+                    request.extensions_mut().insert(key.name);
+                }
+                Ok(request)
+            }
+            Err(error) => Err(request.error_response(error)),
+        };
+        (Terms { grant, allowance }, entered)
+    }
+
+    pub(super) fn tell(&self, terms: Terms, headers: &mut HeaderMap) {
+        self.origins.tell(terms.grant, headers);
+        if let Some(allowance) = terms.allowance {
+            allowance.tell(headers);
+        }
+    }
     fn decide(&self, request: &ServiceRequest) -> Decision {
         let path = request.path();
         let looks = matches!(*request.method(), Method::GET | Method::HEAD);
@@ -145,6 +177,13 @@ impl Gate {
             },
         }
     }
+}
+
+/// What the answer to a request has to say beside what its handler says.
+#[derive(Debug)]
+pub(super) struct Terms {
+    grant: Option<HeaderValue>,
+    allowance: Option<Allowance>,
 }
 
 /// What became of a request.
@@ -214,47 +253,5 @@ fn count(
             }),
             allowance: Some(allowance),
         },
-    }
-}
-
-/// What the answer to a request has to say beside what its handler says.
-#[derive(Debug)]
-pub(super) struct Terms {
-    grant: Option<HeaderValue>,
-    allowance: Option<Allowance>,
-}
-
-impl Gate {
-    /// The request again if it is let in, or else the answer to it.
-    pub(super) fn enter(
-        &self,
-        request: ServiceRequest,
-    ) -> (Terms, Result<ServiceRequest, ServiceResponse>) {
-        let grant = self.origins.grant(request.headers());
-        if let Some(answer) = self.origins.preflight(&request) {
-            let terms = Terms {
-                grant,
-                allowance: None,
-            };
-            return (terms, Err(request.into_response(answer)));
-        }
-        let Decision { caller, allowance } = self.decide(&request);
-        let entered = match caller {
-            Ok(key) => {
-                if let Some(key) = key {
-                    request.extensions_mut().insert(key.name);
-                }
-                Ok(request)
-            }
-            Err(error) => Err(request.error_response(error)),
-        };
-        (Terms { grant, allowance }, entered)
-    }
-
-    pub(super) fn tell(&self, terms: Terms, headers: &mut HeaderMap) {
-        self.origins.tell(terms.grant, headers);
-        if let Some(allowance) = terms.allowance {
-            allowance.tell(headers);
-        }
     }
 }

@@ -237,7 +237,9 @@ impl Load {
             resumed_orders,
             ..
         } = self;
-        let seconds = progress.elapsed().as_secs_f64();
+        // Of milliseconds, divided: a duration's own seconds are printed with digits that nobody has measured.
+        let milliseconds = u32::try_from(progress.elapsed().as_millis()).unwrap_or(u32::MAX);
+        let seconds = f64::from(milliseconds) / 1_000.0;
         progress.finish();
         let cluster_id = sender.as_ref().and_then(Sender::cluster_id);
         if let Some(sender) = sender {

@@ -34,14 +34,20 @@ impl OrderId {
     /// # Errors
     /// [`InvalidId`] names the rule.
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
-        let bytes = text.as_bytes();
-        let starts_well = bytes.first().is_some_and(u8::is_ascii_alphanumeric);
-        let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"._~:-".contains(byte);
-        if starts_well && bytes.len() <= Self::MAX_LENGTH && bytes.iter().all(allowed) {
+        if Self::allows(text) {
             Ok(Self(text.into()))
         } else {
             Err(InvalidId::new(Self::RULE, text))
         }
+    }
+
+    /// Whether the text is an order's id.
+    #[must_use]
+    pub fn allows(text: &str) -> bool {
+        let bytes = text.as_bytes();
+        let starts_well = bytes.first().is_some_and(u8::is_ascii_alphanumeric);
+        let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"._~:-".contains(byte);
+        starts_well && bytes.len() <= Self::MAX_LENGTH && bytes.iter().all(allowed)
     }
 
     /// A UUID's hyphenated form is always a valid id.

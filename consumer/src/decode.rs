@@ -32,6 +32,8 @@ pub struct ReceivedOrder {
 #[derive(Debug)]
 pub enum Decoded {
     Order(Box<ReceivedOrder>),
+    /// The very bytes of an order that is stored already; what they say was not read again.
+    Known,
     Poison(Box<DeadLetter>),
 }
 

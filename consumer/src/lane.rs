@@ -9,6 +9,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::position::{Epoch, Position};
 use crate::source::{Generation, Intake};
+use crate::workers::Recent;
 
 /// A partition's state. `Idle` and `Queued` own the intake; while a batch is in flight, its job does.
 pub enum Lane {
@@ -46,7 +47,7 @@ pub struct Running {
     pub generation: Generation,
     pub intake: Intake,
     pub position: Position,
-    pub poison_run: u32,
+    pub recent: Recent,
 }
 
 impl Lane {

@@ -14,7 +14,7 @@ use crate::decode::{Decoded, Decoder};
 use crate::observe;
 use crate::position::Position;
 use crate::source::{Generation, Intake, IntakeError, Record};
-use crate::store::{Change, Committed, Slice, Store, StoreError};
+use crate::store::{Change, Committed, KnownOrders, Slice, Store, StoreError};
 
 /// Waits between attempts while the database is in trouble.
 const FIRST_WAIT: Duration = Duration::from_millis(20);
@@ -34,10 +34,18 @@ pub struct Job {
     pub generation: Generation,
     pub intake: Intake,
     pub position: Position,
-    /// Undecodable or invalid records since the last good one.
-    pub poison_run: u32,
+    pub recent: Recent,
     /// The partition is to be given up: a wait between attempts ends, an attempt does not.
     pub leaving: CancellationToken,
+}
+
+/// What the last records of a partition were.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Recent {
+    /// Undecodable or invalid ones since the last good one.
+    poison_run: u32,
+    /// At least half of the last batch was stored already: somebody replays.
+    repeats: bool,
 }
 
 /// A job that ended; the position is the last one committed, whatever the result.
@@ -94,26 +102,48 @@ impl Worker {
             }
             return Ok(Progress::Drained);
         }
+        let known = self.known(job.recent, records).await;
         // Thousands of orders take milliseconds: long enough to leave the other tasks to the other threads.
         let decoded: Vec<Decoded> = tokio::task::block_in_place(|| {
             records
                 .iter()
-                .map(|record| self.decoder.decode(record))
+                .map(|record| {
+                    if known.repeated_by(record) {
+                        Decoded::Known
+                    } else {
+                        self.decoder.decode(record)
+                    }
+                })
                 .collect()
         });
-        let (until, flood) = self.until_flood(&mut job.poison_run, records, &decoded);
-        attempts
+        let (until, flood) = self.until_flood(&mut job.recent.poison_run, records, &decoded);
+        let duplicates = attempts
             .apply_all(
                 &mut job.position,
                 Slice::new(&records[..until], &decoded[..until]),
             )
             .await?;
+        job.recent.repeats = duplicates * 2 >= until;
         observe::batch(job.partition, until, began.elapsed());
         match flood {
             Some(halt) => Err(halt),
             None if batch.drained() => Ok(Progress::Drained),
             None => Ok(Progress::More),
         }
+    }
+
+    /// While somebody replays, the database is asked before anything is decoded: what it knows need not be. Not otherwise:
+    /// new orders would be looked up twice.
+    async fn known(&self, recent: Recent, records: &[Record<'_>]) -> KnownOrders {
+        if !recent.repeats {
+            return KnownOrders::default();
+        }
+        let known = self.store.known_before_decoding(records).await;
+        known.unwrap_or_else(|error| {
+            // It was a short way. The long one meets the same trouble, and tells of it.
+            tracing::debug!(%error, "every record is decoded");
+            KnownOrders::default()
+        })
     }
 
     /// How many records to apply: all, or up to the one that makes it a flood.
@@ -133,7 +163,7 @@ impl Worker {
                     *run
                 }
                 Decoded::Poison(letter) if letter.reason.counts_towards_a_flood() => *run + 1,
-                Decoded::Poison(_) | Decoded::Order(_) => 0,
+                Decoded::Poison(_) | Decoded::Order(_) | Decoded::Known => 0,
             };
             if *run >= self.max_consecutive_poison {
                 let halt = Halt::Flood {
@@ -155,9 +185,10 @@ struct Attempts<'w> {
 
 impl Attempts<'_> {
     /// Applies the slice; while the database refuses a row, in halves, each a transaction of its own, until the record to
-    /// blame stands alone: it becomes a dead letter, its neighbours land.
-    async fn apply_all(&self, position: &mut Position, whole: Slice<'_>) -> Result<(), Halt> {
+    /// blame stands alone: it becomes a dead letter, its neighbours land. Returns how many were stored before.
+    async fn apply_all(&self, position: &mut Position, whole: Slice<'_>) -> Result<usize, Halt> {
         let mut rest = vec![whole];
+        let mut duplicates = 0;
         while let Some(slice) = rest.pop() {
             let committed = match self.apply(*position, Change::Records(slice)).await {
                 Ok(committed) => committed,
@@ -175,8 +206,11 @@ impl Attempts<'_> {
             };
             *position = committed.position();
             observe::outcomes(self.partition, &committed);
+            duplicates += committed
+                .outcomes()
+                .map_or(0, |outcomes| outcomes.duplicates);
         }
-        Ok(())
+        Ok(duplicates)
     }
 
     /// Everything before `end` was read and applied: the position follows.

@@ -2,7 +2,7 @@
 
 use super::text::write_string;
 use super::{Attributes, Delivery, Item, Order, Payment};
-use crate::ids::Currency;
+use crate::ids::{Currency, OrderId};
 use crate::money::Amount;
 use crate::time::Timestamp;
 
@@ -33,6 +33,19 @@ impl Order {
         object.text("track_number", self.track_number.as_deref());
         object.attributes(&self.attributes);
         object.close();
+    }
+
+    /// The id that `json` begins with, if it begins as [`Order::to_json`] does for an order that has one. Nothing else is
+    /// looked at: whether the rest is an order, or is printed so, is not known.
+    #[must_use]
+    pub fn leading_id(json: &[u8]) -> Option<&str> {
+        let id = json.strip_prefix(br#"{"order_id":""#)?;
+        let end = id
+            .iter()
+            .take(OrderId::MAX_LENGTH + 1)
+            .position(|byte| *byte == b'"')?;
+        let id = std::str::from_utf8(&id[..end]).ok()?;
+        OrderId::allows(id).then_some(id)
     }
 
     /// About as long as most orders come out; a guess, so that printing one seldom has to grow its buffer.

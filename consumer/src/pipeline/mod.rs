@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::lane::{Lane, Running};
 use crate::position::Epoch;
 use crate::source::{EndOffsets, PartitionStats, ReadySet, Source, SourceEvent, SourceGone};
-use crate::workers::{Finished, Worker};
+use crate::workers::{Finished, Recent, Worker};
 
 mod ownership;
 mod report;
@@ -179,7 +179,7 @@ impl Pipeline {
                         generation,
                         intake,
                         position: *position,
-                        poison_run: 0,
+                        recent: Recent::default(),
                     };
                     // Records may have arrived before anybody watched.
                     self.enqueue(partition, running);

@@ -105,7 +105,7 @@ impl Pipeline {
                 generation,
                 intake,
                 position,
-                poison_run,
+                recent,
             } = running;
             let leaving = CancellationToken::new();
             let job = Job {
@@ -113,7 +113,7 @@ impl Pipeline {
                 generation,
                 intake,
                 position,
-                poison_run,
+                recent,
                 leaving: leaving.clone(),
             };
             self.lanes.insert(
@@ -135,7 +135,7 @@ impl Pipeline {
             generation,
             intake,
             position,
-            poison_run,
+            recent,
             ..
         } = job;
         // Whatever became of the lane meanwhile: a member that was suspended is told of its loss by the group, and by the
@@ -154,7 +154,7 @@ impl Pipeline {
                     generation,
                     intake,
                     position,
-                    poison_run,
+                    recent,
                 };
                 match result {
                     Ok(Progress::Drained) if !arrived => {

@@ -30,6 +30,7 @@ mod sums;
 
 use error::Part;
 pub use error::StoreError;
+pub use novelty::KnownOrders;
 use rows::NumberedOrder;
 pub use slice::Slice;
 pub(crate) use sums::{add_to_hours, add_to_users};

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
-use common::order::ContentHash;
-use deadpool_postgres::Transaction;
+use common::order::{ContentHash, Order};
+use deadpool_postgres::{GenericClient, Transaction};
 
 use super::error::{Part, StoreError};
 use super::{Slice, Store};
 use crate::dead_letters::{DeadLetter, Reason};
 use crate::decode::{Decoded, ReceivedOrder};
+use crate::source::Record;
 
 /// How many order numbers one batch may use; `order_blocks` in the migrations counts such blocks.
 const ORDER_NUMBERS_PER_BLOCK: i64 = 10_000;
@@ -21,53 +22,105 @@ pub(super) struct Sorted<'b> {
     pub(super) conflicts: Vec<DeadLetter>,
 }
 
+/// Orders that are stored, or were and are purged, with their contents' hashes.
+#[derive(Debug, Default)]
+pub struct KnownOrders(HashMap<String, ContentHash>);
+
+impl KnownOrders {
+    /// Whether the record is one of them once more, byte for byte as it is printed. That needs no decoding: the hash of a
+    /// content is that of its printed form, and the id is part of it. False says nothing: an order may be spelled otherwise.
+    #[must_use]
+    pub fn repeated_by(&self, record: &Record<'_>) -> bool {
+        let Some(value) = record.value() else {
+            return false;
+        };
+        Order::leading_id(value)
+            .and_then(|order_id| self.0.get(order_id))
+            .is_some_and(|hash| *hash == ContentHash::of(value))
+    }
+}
+
 impl Store {
-    /// Which of the slice's orders are stored, or were and are purged, with their content's hash; and the first number of
-    /// a block for those that are not. Both tables are looked at in one statement: an order that is purged meanwhile is
-    /// in one of them.
+    /// Which of the records' orders are known, as far as their ids can be seen without decoding. Looked up outside any
+    /// transaction: an order that is known stays so, and a database that was restored has other positions, too.
+    ///
+    /// # Errors
+    /// [`StoreError`]: nothing is known of any.
+    pub async fn known_before_decoding(
+        &self,
+        records: &[Record<'_>],
+    ) -> Result<KnownOrders, StoreError> {
+        let ids: Vec<&str> = records
+            .iter()
+            .filter_map(|record| Order::leading_id(record.value()?))
+            .collect();
+        let client = self.pool.get().await?;
+        let (_, known) = known(&client, &ids, Numbers::NotNeeded).await?;
+        Ok(known)
+    }
+
+    /// Which of the slice's orders are known, and the first number of a block for those that are not.
     pub(super) async fn known_orders(
         &self,
         tx: &Transaction<'_>,
         slice: Slice<'_>,
-    ) -> Result<(i64, HashMap<String, ContentHash>), StoreError> {
-        const SQL: &str = "
-            SELECT order_id, content_hash, NULL::bigint FROM orders WHERE order_id = ANY($1)
-            UNION ALL
-            SELECT order_id, content_hash, NULL FROM purged_orders WHERE order_id = ANY($1)
-            UNION ALL
-            SELECT NULL, NULL, nextval('order_blocks')";
+    ) -> Result<(i64, KnownOrders), StoreError> {
         let ids: Vec<&str> = slice
             .decoded
             .iter()
             .filter_map(|decoded| match decoded {
                 Decoded::Order(received) => Some(received.order.order_id.as_str()),
-                Decoded::Poison(_) => None,
+                Decoded::Known | Decoded::Poison(_) => None,
             })
             .collect();
-        let statement = tx
-            .prepare_cached(SQL)
-            .await
-            .map_err(StoreError::of(Part::Bookkeeping))?;
-        let rows = tx
-            .query(&statement, &[&ids])
-            .await
-            .map_err(StoreError::of(Part::Bookkeeping))?;
-        let mut known = HashMap::with_capacity(rows.len());
-        let mut first_order_no = 0;
-        for row in rows {
-            match row.get::<_, Option<i64>>(2) {
-                Some(block) => first_order_no = block * ORDER_NUMBERS_PER_BLOCK,
-                None => {
-                    known.insert(row.get(0), row.get(1));
-                }
-            }
+        if ids.is_empty() {
+            return Ok((0, KnownOrders::default()));
         }
-        Ok((first_order_no, known))
+        let (block, known) = known(tx, &ids, Numbers::NextBlock).await?;
+        Ok((block.unwrap_or_default() * ORDER_NUMBERS_PER_BLOCK, known))
     }
 }
 
+/// Whether new orders are to be numbered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Numbers {
+    NextBlock,
+    NotNeeded,
+}
+
+/// Looks at both tables in one statement: an order that is purged meanwhile is in one of them. What it finds is one row, not
+/// one each: of a replay everything is found.
+async fn known(
+    client: &impl GenericClient,
+    ids: &[&str],
+    numbers: Numbers,
+) -> Result<(Option<i64>, KnownOrders), StoreError> {
+    const SQL: &str = "
+        SELECT CASE WHEN $2 THEN nextval('order_blocks') END, string_agg(order_id, ' '), string_agg(content_hash, '')
+          FROM (SELECT order_id, content_hash FROM orders WHERE order_id = ANY($1)
+                UNION ALL
+                SELECT order_id, content_hash FROM purged_orders WHERE order_id = ANY($1)) AS known";
+    let statement = client
+        .prepare_cached(SQL)
+        .await
+        .map_err(StoreError::of(Part::Bookkeeping))?;
+    let row = client
+        .query_one(&statement, &[&ids, &(numbers == Numbers::NextBlock)])
+        .await
+        .map_err(StoreError::of(Part::Bookkeeping))?;
+    let found: Option<&str> = row.get(1);
+    let hashes: Option<&[u8]> = row.get(2);
+    let (hashes, _) = hashes.unwrap_or_default().as_chunks();
+    let found = found
+        .into_iter()
+        .flat_map(|ids| ids.split(' '))
+        .map(str::to_owned);
+    let hashes = hashes.iter().copied().map(ContentHash::from);
+    Ok((row.get(0), KnownOrders(found.zip(hashes).collect())))
+}
+
 /// Tells new orders from duplicates and conflicts: against what is stored, and against what came earlier in the slice.
-pub(super) fn sort<'b>(slice: Slice<'b>, known: &HashMap<String, ContentHash>) -> Sorted<'b> {
+pub(super) fn sort<'b>(slice: Slice<'b>, known: &KnownOrders) -> Sorted<'b> {
     let mut sorted = Sorted {
         new: Vec::new(),
         duplicates: 0,
@@ -81,10 +134,14 @@ pub(super) fn sort<'b>(slice: Slice<'b>, known: &HashMap<String, ContentHash>) -
                 sorted.poison.push(letter);
                 continue;
             }
+            Decoded::Known => {
+                sorted.duplicates += 1;
+                continue;
+            }
             Decoded::Order(received) => received,
         };
         let order_id = received.order.order_id.as_str();
-        match known.get(order_id).or_else(|| first_seen.get(order_id)) {
+        match known.0.get(order_id).or_else(|| first_seen.get(order_id)) {
             None => {
                 first_seen.insert(order_id, received.content_hash);
                 sorted.new.push(received);

@@ -48,6 +48,7 @@ impl<'b> Slice<'b> {
         match &self.decoded[0] {
             Decoded::Order(received) => Some(received.order.order_id.clone()),
             Decoded::Poison(letter) => letter.order_id.clone(),
+            Decoded::Known => None,
         }
     }
 

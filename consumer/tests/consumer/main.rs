@@ -13,4 +13,5 @@ mod positions;
 mod protocols;
 mod refusals;
 mod repair;
+mod replays;
 mod support;

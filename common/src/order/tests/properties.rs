@@ -104,6 +104,12 @@ proptest! {
     }
 
     #[test]
+    fn a_printed_order_begins_with_its_id(order in arbitrary::order()) {
+        let printed = order.to_json();
+        prop_assert_eq!(Order::leading_id(&printed), order.order_id.as_ref().map(AsRef::as_ref));
+    }
+
+    #[test]
     fn orders_that_differ_have_different_hashes(one in arbitrary::order(), other in arbitrary::order()) {
         prop_assert_eq!(one == other, one.content_hash() == other.content_hash());
         prop_assert_eq!(one.content_hash(), ContentHash::of(&one.to_json()));

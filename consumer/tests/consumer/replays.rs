@@ -1,0 +1,150 @@
+//! What is consumed once more: while somebody replays, records are told by their bytes, and most are never decoded.
+
+use std::time::Duration;
+
+use common::order::Order;
+use common::time::Timestamp;
+use consumer::source::Record;
+use rdkafka::message::OwnedMessage;
+use serde_json::Value;
+
+use crate::support::{Setup, assert_exact, order};
+
+/// As many records as a batch has here: the next batch after one of repeats is looked up before it is decoded.
+const BATCH: u32 = 10;
+/// How far ahead of its record an order may be by default.
+const SKEW: Duration = Duration::from_secs(3600);
+const IN_BATCHES: [&str; 2] = ["--batch-records", "10"];
+
+/// As producer and loader publish it.
+fn printed(order: &Value) -> Vec<u8> {
+    let order = order.to_string();
+    Order::parse(order.as_bytes(), Timestamp::now().saturating_add(SKEW))
+        .expect("an order")
+        .to_json()
+}
+
+fn numbered(number: u32) -> Vec<u8> {
+    printed(&order(&format!("o{number}"), "u", "1.00"))
+}
+
+async fn publish(setup: &Setup, values: impl IntoIterator<Item = Vec<u8>>) {
+    for value in values {
+        setup.publish_bytes(0, &value).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_stands_among_repeats_is_told_from_them() {
+    let setup = Setup::new(1).await;
+    publish(&setup, (0..BATCH).map(numbered)).await;
+    publish(&setup, (0..BATCH).map(numbered)).await;
+    let otherwise_written = [b" ".to_vec(), numbered(4)].concat();
+    let new = order("new", "u", "1.00");
+    let mut next_batch: Vec<_> = (0..4).map(numbered).collect();
+    next_batch.extend([
+        otherwise_written,
+        printed(&order("o5", "u", "2.00")),
+        printed(&new),
+        printed(&new),
+        [numbered(6), b"}".to_vec()].concat(),
+        numbered(7)[..40].to_vec(),
+    ]);
+    let (conflict, invalid) = (BATCH * 2 + 5, [BATCH * 2 + 8, BATCH * 2 + 9]);
+    publish(&setup, next_batch).await;
+
+    let member = setup.member(&IN_BATCHES);
+    setup.applied().await;
+    member.stop().await;
+
+    assert_exact(&setup, i64::from(BATCH) + 1).await;
+    let letters = setup
+        .rows(r#"SELECT "offset", reason FROM dead_letters ORDER BY "offset""#)
+        .await;
+    let letters: Vec<(i64, String)> = letters.iter().map(|row| (row.get(0), row.get(1))).collect();
+    assert_eq!(
+        letters,
+        [
+            (i64::from(conflict), "conflict".to_owned()),
+            (i64::from(invalid[0]), "undecodable".into()),
+            (i64::from(invalid[1]), "undecodable".into()),
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn among_repeats_what_is_stored_is_not_decoded_again() {
+    let setup = Setup::new(1).await;
+    // Read again under a rule that it breaks, it would become a dead letter.
+    let mut early = order("early", "u", "1.00");
+    let in_half_an_hour = Timestamp::now().saturating_add(SKEW / 2);
+    early["created_at"] = Value::from(in_half_an_hour.to_string());
+    let all = || (0..BATCH).map(numbered).chain([printed(&early)]);
+    publish(&setup, all()).await;
+    let member = setup.member(&IN_BATCHES);
+    setup.applied().await;
+    member.stop().await;
+
+    publish(&setup, all()).await;
+    let settings = [&IN_BATCHES[..], &["--max-future-skew", "1s"]].concat();
+    let member = setup.member(&settings);
+    setup.applied().await;
+    member.stop().await;
+    assert_exact(&setup, i64::from(BATCH) + 1).await;
+    assert_eq!(setup.count("SELECT count(*) FROM dead_letters").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_is_known_by_its_bytes_stored_or_purged() {
+    let setup = Setup::new(1).await;
+    publish(&setup, (0..2).map(numbered)).await;
+    let member = setup.member(&[]);
+    setup.applied().await;
+    member.stop().await;
+    let purge = "
+        INSERT INTO purged_orders SELECT order_id, content_hash, user_id, currency, amount, 1, created_at FROM orders
+         WHERE order_id = 'o0';
+        DELETE FROM orders WHERE order_id = 'o0'";
+    setup.client.batch_execute(purge).await.expect("purged");
+
+    let otherwise_spelled = String::from_utf8(numbered(1))
+        .expect("text")
+        .replace("order_id", "order_uid");
+    let values = [
+        (numbered(0), true),
+        (numbered(1), true),
+        (numbered(2), false),
+        (printed(&order("o1", "u", "2.00")), false),
+        (otherwise_spelled.into_bytes(), false),
+        (br#"{"order_id":"o1"#.to_vec(), false),
+        (br#"{"order_id":"o'1","#.to_vec(), false),
+        (b"{\"order_id\":\"o\0\",".to_vec(), false),
+        (Vec::new(), false),
+    ];
+    let record = |value: &Vec<u8>| {
+        let time = rdkafka::Timestamp::NotAvailable;
+        Record::from(OwnedMessage::new(
+            Some(value.clone()),
+            None,
+            "t".into(),
+            time,
+            0,
+            0,
+            None,
+        ))
+    };
+    let records: Vec<Record<'_>> = values.iter().map(|(value, _)| record(value)).collect();
+    let known = setup
+        .store()
+        .known_before_decoding(&records)
+        .await
+        .expect("the database answers");
+    for (record, (value, expected)) in records.iter().zip(&values) {
+        assert_eq!(
+            known.repeated_by(record),
+            *expected,
+            "{}",
+            String::from_utf8_lossy(value)
+        );
+    }
+}

@@ -17,7 +17,7 @@ use crate::cache::Cache;
 use crate::config::Config;
 use crate::events::{self, Publisher};
 use crate::feed::Feed;
-use crate::freshness::Freshness;
+use crate::freshness::{Freshness, FreshnessReceiver, OwnFreshness};
 use crate::http::{self, State};
 use crate::repo::Repo;
 use crate::touches::Touches;
@@ -46,6 +46,7 @@ pub enum StopError {
 pub struct Application {
     server: Server,
     state: web::Data<State>,
+    freshness: FreshnessReceiver,
     feed: Feed,
     warm_up: WarmUp,
     publisher: Publisher,
@@ -94,7 +95,7 @@ impl Application {
             cache,
             repo,
             waiting: Arc::new(Waiting::new(config.max_waiting)),
-            freshness,
+            freshness: OwnFreshness::new(freshness.clone()),
             warmth,
             events,
             anomalies: http::anomalies_gate(),
@@ -104,6 +105,7 @@ impl Application {
         Ok(Self {
             server,
             state: web::Data::new(state),
+            freshness,
             feed,
             warm_up,
             publisher,
@@ -128,15 +130,20 @@ impl Application {
         let Self {
             server,
             state,
+            freshness,
             feed,
             warm_up,
             publisher,
         } = self;
         let mut tasks = JoinSet::new();
         tasks.spawn(feed.run(stop.clone()));
-        tasks.spawn(warm_up.run(state.freshness.clone(), stop.clone()));
-        tasks.spawn(publisher.run(state.freshness.clone(), stop.clone()));
-        tasks.spawn(wait_for_orders(state.clone().into_inner(), stop.clone()));
+        tasks.spawn(warm_up.run(freshness.clone(), stop.clone()));
+        tasks.spawn(publisher.run(freshness.clone(), stop.clone()));
+        tasks.spawn(wait_for_orders(
+            state.clone().into_inner(),
+            freshness,
+            stop.clone(),
+        ));
         let health = {
             let state = state.clone();
             Arc::new(move || -> Health { state.health() })
@@ -168,9 +175,6 @@ impl Application {
     }
 }
 
-async fn wait_for_orders(state: Arc<State>, stop: CancellationToken) {
-    state
-        .waiting
-        .run(&state.repo, state.freshness.clone(), stop)
-        .await;
+async fn wait_for_orders(state: Arc<State>, freshness: FreshnessReceiver, stop: CancellationToken) {
+    state.waiting.run(&state.repo, freshness, stop).await;
 }

@@ -174,8 +174,8 @@ impl Server {
             App::new()
                 .app_data(health.clone())
                 .app_data(metrics.clone())
-                .configure(shared_routes)
                 .configure(routes.clone())
+                .configure(shared_routes)
                 .default_service(web::to(no_such_path))
                 // One for all: each layer costs a future of its own on the heap.
                 .wrap_fn(move |request, app| {

@@ -23,10 +23,10 @@ pub fn routes(door: Door) -> impl Fn(&mut web::ServiceConfig) + Clone + Send + '
     let (door, docs) = (web::Data::new(door), docs::docs());
     move |config: &mut web::ServiceConfig| {
         config.app_data(door.clone());
-        docs.routes(config);
         for path in ORDER_PATHS {
             config.service(web::resource(path).route(web::post().to(orders::accept)));
         }
         config.service(web::resource(BATCH_PATH).route(web::post().to(batch::accept)));
+        docs.routes(config);
     }
 }

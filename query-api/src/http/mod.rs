@@ -27,7 +27,7 @@ use serde_json::{Map, Value, json};
 use crate::analytics::Live;
 use crate::cache::Cache;
 use crate::events::Events;
-use crate::freshness::{Database, Freshness, FreshnessReceiver, Seen, Totals, is_stale};
+use crate::freshness::{Database, Freshness, OwnFreshness, Seen, Totals, is_stale};
 use crate::gate::Gate;
 use crate::repo::Repo;
 use crate::waiting::Waiting;
@@ -69,7 +69,7 @@ pub struct State {
     pub cache: Arc<Cache>,
     pub repo: Repo,
     pub waiting: Arc<Waiting>,
-    pub freshness: FreshnessReceiver,
+    pub freshness: OwnFreshness,
     pub warmth: Warmth,
     pub events: Events,
     /// Anomalies are the one question whose cost the asker chooses.
@@ -83,21 +83,19 @@ impl State {
     /// How far the feed has seen: to be asked before anything that an answer is made from.
     fn seen(&self) -> Result<Arc<Seen>, HttpError> {
         self.freshness
-            .borrow()
-            .seen
-            .clone()
+            .look(|freshness| freshness.seen.clone())
             .ok_or_else(|| unavailable("the totals are being loaded"))
     }
 
     /// Whether a load is worth an attempt: while the feed cannot reach the database, nobody waits for a connection.
     fn database(&self) -> Database {
-        self.freshness.borrow().database
+        self.freshness.look(|freshness| freshness.database)
     }
 
     /// Whether requests can be answered now, and how far answers reach.
     #[must_use]
     pub fn health(&self) -> Health {
-        let freshness = self.freshness.borrow().clone();
+        let freshness = self.freshness.look(Freshness::clone);
         Health {
             readiness: readiness(&freshness, &self.warmth),
             details: details(&freshness),
@@ -147,21 +145,26 @@ fn details(freshness: &Freshness) -> Map<String, Value> {
 pub fn routes(config: &mut web::ServiceConfig, state: &State) {
     // Called by each worker: what every request counts up and down is its own, not one that all cores write to.
     config.app_data(web::Data::new(state.clone()));
-    docs::docs().routes(config);
+    // They are tried one after the other, each for some 50 ns: what is asked most comes first, and what has a name in it,
+    // which is a regular expression, behind what could match that, too (`/users/top` is no user's statistics).
     config
         .configure(orders::routes)
-        .configure(periods::routes)
+        .configure(users::fixed_routes)
+        .configure(periods::fixed_routes)
         .configure(users::routes)
         .configure(totals::routes)
         .configure(charts::routes)
         .configure(compatible::routes)
         .configure(events::routes)
+        .configure(periods::routes)
+        .configure(orders::aliases)
         .configure(pages::routes);
+    docs::docs().routes(config);
 }
 
 /// What an answer to a request that is looked at from now on says of its age, unless its handler has said more.
-pub fn as_of(freshness: &FreshnessReceiver) -> impl FnOnce(&mut HeaderMap) + use<> {
-    let seen = freshness.borrow().seen.clone();
+pub fn as_of(freshness: &OwnFreshness) -> impl FnOnce(&mut HeaderMap) + use<> {
+    let seen = freshness.look(|freshness| freshness.seen.clone());
     move |headers| {
         if let Some(seen) = seen
             && !headers.contains_key(&X_AS_OF)

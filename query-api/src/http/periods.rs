@@ -18,10 +18,12 @@ use crate::questions::SalesQuestion;
 use crate::repo::Hours;
 use crate::views;
 
+pub(super) fn fixed_routes(config: &mut web::ServiceConfig) {
+    config.service(readable("/users/active", active_users));
+}
+
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config
-        .service(readable("/users/active", active_users))
-        .service(readable("/users/{user_id}/sales", series_of_user));
+    config.service(readable("/users/{user_id}/sales", series_of_user));
 }
 
 async fn series_of_user(

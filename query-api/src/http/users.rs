@@ -19,13 +19,16 @@ pub(super) const ANOMALIES: Limit = Limit {
     max: 10_000,
 };
 
-pub(super) fn routes(config: &mut web::ServiceConfig) {
-    // The fixed names come first: a user called `top` is found by `/users?user_id=top`.
+/// A user called `top` is found by `/users?user_id=top`.
+pub(super) fn fixed_routes(config: &mut web::ServiceConfig) {
     config
         .service(readable("/users/top", top))
         .service(readable("/users/anomalies", anomalies))
-        .service(readable("/users/{user_id}", user_in_path))
         .service(readable("/users", user_in_query));
+}
+
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    config.service(readable("/users/{user_id}", user_in_path));
 }
 
 async fn user_in_path(

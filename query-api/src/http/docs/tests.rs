@@ -11,7 +11,7 @@ use crate::analytics::Live;
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::events;
-use crate::freshness::Freshness;
+use crate::freshness::{Freshness, OwnFreshness};
 use crate::http::{self, PAGES, State, routes};
 use crate::repo::Repo;
 use crate::touches::Touches;
@@ -34,7 +34,7 @@ fn state() -> State {
         cache: Arc::new(Cache::new(1, Arc::new(Touches::default()))),
         repo: Repo::new(database, 1, config.acquire_timeout).unwrap(),
         waiting: Arc::new(Waiting::new(1)),
-        freshness,
+        freshness: OwnFreshness::new(freshness),
         warmth: Warmth::default(),
         events,
         anomalies: http::anomalies_gate(),

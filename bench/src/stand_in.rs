@@ -33,7 +33,7 @@ pub struct StandIn {
 enum Kind {
     /// Reads an order as the producer does, and answers as if it had been stored.
     Validating,
-    /// Answers every `GET` with so many bytes.
+    /// Answers every `GET` with so many bytes, where an id is part of the path as a handler for that.
     Constant { bytes: usize },
 }
 
@@ -92,14 +92,18 @@ async fn constant(address: SocketAddr, bytes: usize) -> anyhow::Result<()> {
     let body = Bytes::from(vec![b' '; bytes]);
     let app = move || {
         let body = body.clone();
-        App::new().default_service(web::to(move || {
+        let answer = move || {
             let body = body.clone();
             async move {
                 HttpResponse::Ok()
                     .content_type("application/json")
                     .body(body)
             }
-        }))
+        };
+        App::new()
+            .route("/orders/{order_id}", web::get().to(answer.clone()))
+            .route("/users/{user_id}", web::get().to(answer.clone()))
+            .default_service(web::to(answer))
     };
     let workers = std::thread::available_parallelism()?.get();
     // Not awaited in the same expression: the builder is not Send, the running server is.

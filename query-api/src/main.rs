@@ -1,6 +1,10 @@
 use clap::Parser;
 use common::{shutdown, telemetry};
 use query_api::{Application, Config};
+use tikv_jemallocator::Jemalloc;
+
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {

@@ -35,16 +35,13 @@ pub(super) fn aliases(config: &mut web::ServiceConfig) {
         .service(readable("/order/{order_id}", order));
 }
 
-async fn order(
-    request: HttpRequest,
-    path: web::Path<String>,
-    state: web::Data<State>,
-) -> Result<HttpResponse, HttpError> {
+async fn order(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, HttpError> {
     let mut parameters = Parameters::of(&request);
     let wait = parameters.wait(MAX_WAIT);
     parameters.finish()?;
-    // What breaks the rule for ids is nobody's id.
-    let order_id = OrderId::parse(&path).map_err(|_| LoadError::UnknownOrder.to_http())?;
+    // What breaks the rule for ids is nobody's id; so does what is still encoded here, `/`, `%` and `+`.
+    let order_id = OrderId::parse(request.match_info().query("order_id"))
+        .map_err(|_| LoadError::UnknownOrder.to_http())?;
     let (found, seen) = find_order(&state, order_id, wait).await?;
     let mut response = tagged(&request, &state, &found, ROWS).await?;
     if !wait.is_zero() {

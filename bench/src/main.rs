@@ -4,7 +4,8 @@ use bench::suite::{self, Arguments};
 use clap::Parser;
 use tikv_jemallocator::Jemalloc;
 
-/// As producer and loader: else the baselines in this process would be held back by something else.
+/// As producer, loader and query API: else their baselines would be held back by something else. The consumer's, the same SQL
+/// fed from memory, has it too, though the consumer does without.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 

@@ -17,6 +17,7 @@ export function follow(on) {
   let connection = new AbortController();
   let lastEventId = null;
   let retryMs = FIRST_RETRY_MS;
+  let heard = false;
   let timer;
 
   function open() {
@@ -25,6 +26,7 @@ export function follow(on) {
     if (isLocked()) return on.state("locked");
     if (document.hidden) return;
     connection = new AbortController();
+    heard = false;
     timer = setTimeout(lost, SILENCE_MS);
     listen(connection.signal);
   }
@@ -42,8 +44,8 @@ export function follow(on) {
       // However it ended, it is over.
     }
     if (signal.aborted) return;
-    // The server ends a stream now and then. That is a loss only if coming back fails.
-    if (ended) comeBack();
+    // The server ends a stream now and then: a loss only if coming back fails, or brings nothing.
+    if (ended && heard) comeBack();
     else lost();
   }
 
@@ -63,6 +65,7 @@ export function follow(on) {
     clearTimeout(timer);
     timer = setTimeout(lost, SILENCE_MS);
     retryMs = FIRST_RETRY_MS;
+    heard = true;
     on.state("live");
     const fields = Object.fromEntries(event.split("\n").map((line) => line.split(/: (.*)/, 2)));
     lastEventId = fields.id ?? lastEventId;

@@ -5,6 +5,14 @@
 readonly POSTGRES_USER=tally
 readonly POSTGRES_STOP_SECONDS=30
 
+# A quarter of the memory, as PostgreSQL's manual advises, and at most what the index of five million order ids needs.
+shared_buffers_megabytes() {
+  local megabytes
+  megabytes=$(awk '/^MemTotal:/ { print int($2 / 4096) }' /proc/meminfo 2>/dev/null || true)
+  [[ $megabytes =~ ^[0-9]+$ ]] || megabytes=256
+  printf '%s\n' "$((megabytes < 1024 ? megabytes : 1024))"
+}
+
 # For two cores shared with Kafka and the services; --setting overrides any of them. Durability stays as it ships.
 postgres_default_settings() { # PORT
   cat <<END
@@ -12,7 +20,7 @@ listen_addresses=127.0.0.1
 port=$1
 unix_socket_directories=
 max_connections=200
-shared_buffers=1GB
+shared_buffers=$(shared_buffers_megabytes)MB
 max_wal_size=4GB
 timezone=UTC
 log_timezone=UTC

@@ -145,6 +145,7 @@ impl Gate {
             allowance.tell(headers);
         }
     }
+
     fn decide(&self, request: &ServiceRequest) -> Decision {
         let path = request.path();
         let looks = matches!(*request.method(), Method::GET | Method::HEAD);

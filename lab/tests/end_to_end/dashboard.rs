@@ -80,6 +80,12 @@ async fn the_dashboard_follows_orders_and_says_when_it_cannot() -> anyhow::Resul
             .await?
             .contains("The connection is lost")
     );
+    // A stream that the server ends by itself is a loss if nothing comes after it.
+    trio.query_api.stop_within(PATIENCE).await?;
+    state_is(&browser, "offline").await;
+    trio.query_api.start()?;
+    trio.query_api.ready().await;
+    state_is(&browser, "live").await;
 
     browser.click("a[href='/?order_id=dash-3']").await?;
     state_is(&browser, "found").await;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::ids::OrderId;
 use common::order::Order;
@@ -15,11 +15,15 @@ use tokio_postgres::Row;
 
 use super::connections::Connections;
 use super::orders::{ORDER_BY_ID, ORDERS_BY_ID};
-use super::{RepoError, rows};
+use super::{LOOK_UP_TIMEOUT, RepoError, rows};
 
 /// By one statement. More save little, each of the largest orders takes a megabyte until it is JSON, and all of them have one
 /// statement's time.
 const AT_ONCE: usize = 16;
+
+/// No statement begins any more for those who are looked up one by one after so long: a worker is not held up for sixteen times
+/// as long as a statement may take.
+const ALONE_FOR: Duration = LOOK_UP_TIMEOUT;
 
 type Answer = Result<Option<Order>, RepoError>;
 
@@ -27,7 +31,7 @@ type Answer = Result<Option<Order>, RepoError>;
 #[derive(Debug)]
 struct Question {
     order_id: OrderId,
-    /// Set when a statement takes it along: its patience, the connection's and the statement's own bound the rest.
+    /// Set when a statement takes it along: that has its own bound, and those that may follow it have [`ALONE_FOR`].
     taken: Arc<AtomicBool>,
     answer: oneshot::Sender<Answer>,
 }
@@ -113,11 +117,17 @@ async fn answer_all(connections: &Connections, mut askers: Askers) {
     }
 }
 
-/// Until the database has another trouble, which is everyone's.
-async fn each_alone(connections: &Connections, askers: Askers) {
+/// Until the database has another trouble, which is everyone's, or has taken too long.
+async fn each_alone(connections: &Connections, mut askers: Askers) {
+    let began = Instant::now();
+    askers.retain(|_, of_order| of_order.iter().any(|asker| !asker.is_closed()));
     let mut askers = askers.into_iter();
     while let Some(of_order) = askers.next() {
         let mut alone = Askers::from([of_order]);
+        if began.elapsed() > ALONE_FOR {
+            alone.extend(askers);
+            return tell_all(alone, &Err(RepoError::Silent(ALONE_FOR)));
+        }
         let answer = look_up(connections, &mut alone).await.map(|()| None);
         tell_all(alone, &answer);
         if let Err(error) = answer

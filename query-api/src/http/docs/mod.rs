@@ -237,7 +237,8 @@ fn sales_chart() {}
     responses((status = 200, description = "The ranking", body = String, content_type = "image/svg+xml"), Problems))]
 fn top_users_chart() {}
 
-/// The summary at once and whenever it has changed, as server-sent events.
+/// The summary at once and whenever it has changed, as server-sent events. A stream ends after 15 minutes: come back with
+/// `Last-Event-ID`, as browsers do by themselves.
 #[utoipa::path(get, path = "/events", tag = "totals",
     params(("Last-Event-ID" = Option<String>, Header, description = "The id of the last summary received: it is not sent again")),
     responses(

@@ -1,6 +1,7 @@
 //! One batch of one partition: take, decode, apply; again on trouble that passes, in halves on a record that the database
 //! refuses. A job owns its partition's intake, so that a partition has one batch in flight at most.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -44,7 +45,7 @@ pub struct Job {
 pub struct Recent {
     /// Undecodable or invalid ones since the last good one.
     poison_run: u32,
-    /// At least half of the last batch was stored already: somebody replays.
+    /// At least half of the last batch could be told by its bytes to be stored already: somebody replays.
     repeats: bool,
 }
 
@@ -117,13 +118,13 @@ impl Worker {
                 .collect()
         });
         let (until, flood) = self.until_flood(&mut job.recent.poison_run, records, &decoded);
-        let duplicates = attempts
+        let repeats = attempts
             .apply_all(
                 &mut job.position,
                 Slice::new(&records[..until], &decoded[..until]),
             )
             .await?;
-        job.recent.repeats = duplicates * 2 >= until;
+        job.recent.repeats = repeats * 2 >= until;
         observe::batch(job.partition, until, began.elapsed());
         match flood {
             Some(halt) => Err(halt),
@@ -185,10 +186,11 @@ struct Attempts<'w> {
 
 impl Attempts<'_> {
     /// Applies the slice; while the database refuses a row, in halves, each a transaction of its own, until the record to
-    /// blame stands alone: it becomes a dead letter, its neighbours land. Returns how many were stored before.
+    /// blame stands alone: it becomes a dead letter, its neighbours land. Returns how many were stored before, byte
+    /// for byte.
     async fn apply_all(&self, position: &mut Position, whole: Slice<'_>) -> Result<usize, Halt> {
         let mut rest = vec![whole];
-        let mut duplicates = 0;
+        let mut repeats = 0;
         while let Some(slice) = rest.pop() {
             let committed = match self.apply(*position, Change::Records(slice)).await {
                 Ok(committed) => committed,
@@ -206,11 +208,9 @@ impl Attempts<'_> {
             };
             *position = committed.position();
             observe::outcomes(self.partition, &committed);
-            duplicates += committed
-                .outcomes()
-                .map_or(0, |outcomes| outcomes.duplicates);
+            repeats += committed.outcomes().map_or(0, |outcomes| outcomes.repeats);
         }
-        Ok(duplicates)
+        Ok(repeats)
     }
 
     /// Everything before `end` was read and applied: the position follows.
@@ -244,6 +244,8 @@ impl Attempts<'_> {
 
     /// Tries until it is decided. Only giving the partition up ends it, and only between two attempts.
     async fn apply(&self, position: Position, change: Change<'_>) -> Result<Committed, StoreError> {
+        let mut change = change;
+        let decoded_again = OnceCell::new();
         let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         let mut failures = 0_u64;
         loop {
@@ -278,6 +280,15 @@ impl Attempts<'_> {
                 );
             }
             failures += 1;
+            // Behind the trouble may be a database that was restored, and does not know what this one knew.
+            if let Change::Records(slice) = change
+                && slice.has_known()
+            {
+                let decode = |record| self.worker.decoder.decode(record);
+                let decoded = decoded_again
+                    .get_or_init(|| slice.records().iter().map(decode).collect::<Vec<_>>());
+                change = Change::Records(Slice::new(slice.records(), decoded));
+            }
             tokio::select! {
                 () = tokio::time::sleep(backoff.next_wait()) => {}
                 () = self.leaving.cancelled() => return Err(error),

@@ -36,7 +36,8 @@ export function follow(on) {
     let ended = false;
     try {
       const answer = await request("/events", { headers, signal });
-      if (answer.ok) {
+      // What stands before the server may answer with a page of its own.
+      if (answer.ok && answer.headers.get("content-type")?.startsWith("text/event-stream")) {
         await read(answer.body);
         ended = true;
       }
@@ -62,14 +63,15 @@ export function follow(on) {
   }
 
   function hear(event) {
+    const fields = Object.fromEntries(event.split("\n").map((line) => line.split(/: (.*)/, 2)));
+    if (!EVENTS.includes(fields.event)) return;
     clearTimeout(timer);
     timer = setTimeout(lost, SILENCE_MS);
     retryMs = FIRST_RETRY_MS;
     heard = true;
     on.state("live");
-    const fields = Object.fromEntries(event.split("\n").map((line) => line.split(/: (.*)/, 2)));
     lastEventId = fields.id ?? lastEventId;
-    if (EVENTS.includes(fields.event)) on[fields.event](fields.data);
+    on[fields.event](fields.data);
   }
 
   function lost() {

@@ -77,6 +77,8 @@ impl Change<'_> {
 pub struct Outcomes {
     pub new: usize,
     pub duplicates: usize,
+    /// Duplicates that can be told by their bytes alone.
+    pub repeats: usize,
     pub dead_letters: BTreeMap<Reason, usize>,
 }
 
@@ -266,6 +268,7 @@ impl Store {
         let mut outcomes = Outcomes {
             new: sorted.new.len(),
             duplicates: sorted.duplicates,
+            repeats: sorted.repeats,
             dead_letters: BTreeMap::new(),
         };
         for letter in dead_letters {

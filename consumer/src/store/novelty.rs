@@ -18,6 +18,8 @@ const ORDER_NUMBERS_PER_BLOCK: i64 = 10_000;
 pub(super) struct Sorted<'b> {
     pub(super) new: Vec<&'b ReceivedOrder>,
     pub(super) duplicates: usize,
+    /// Of those, the ones that were stored before as they stand.
+    pub(super) repeats: usize,
     pub(super) poison: Vec<&'b DeadLetter>,
     pub(super) conflicts: Vec<DeadLetter>,
 }
@@ -41,8 +43,9 @@ impl KnownOrders {
 }
 
 impl Store {
-    /// Which of the records' orders are known, as far as their ids can be seen without decoding. Looked up outside any
-    /// transaction: an order that is known stays so, and a database that was restored has other positions, too.
+    /// Which of the records' orders are known, as far as their ids can be seen without decoding. Looked up right before the
+    /// transaction, not in it: an order that is known stays so, in the same database. The answer is of no use to an attempt
+    /// that follows on trouble.
     ///
     /// # Errors
     /// [`StoreError`]: nothing is known of any.
@@ -54,6 +57,9 @@ impl Store {
             .iter()
             .filter_map(|record| Order::leading_id(record.value()?))
             .collect();
+        if ids.is_empty() {
+            return Ok(KnownOrders::default());
+        }
         let client = self.pool.get().await?;
         let (_, known) = known(&client, &ids, Numbers::NotNeeded).await?;
         Ok(known)
@@ -124,6 +130,7 @@ pub(super) fn sort<'b>(slice: Slice<'b>, known: &KnownOrders) -> Sorted<'b> {
     let mut sorted = Sorted {
         new: Vec::new(),
         duplicates: 0,
+        repeats: 0,
         poison: Vec::new(),
         conflicts: Vec::new(),
     };
@@ -136,6 +143,7 @@ pub(super) fn sort<'b>(slice: Slice<'b>, known: &KnownOrders) -> Sorted<'b> {
             }
             Decoded::Known => {
                 sorted.duplicates += 1;
+                sorted.repeats += 1;
                 continue;
             }
             Decoded::Order(received) => received,
@@ -146,7 +154,10 @@ pub(super) fn sort<'b>(slice: Slice<'b>, known: &KnownOrders) -> Sorted<'b> {
                 first_seen.insert(order_id, received.content_hash);
                 sorted.new.push(received);
             }
-            Some(hash) if *hash == received.content_hash => sorted.duplicates += 1,
+            Some(hash) if *hash == received.content_hash => {
+                sorted.duplicates += 1;
+                sorted.repeats += usize::from(known.repeated_by(record));
+            }
             Some(_) => {
                 let detail = format!("order {order_id} was stored before with other content");
                 let order_id = Some(received.order.order_id.clone());

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use anyhow::ensure;
 use common::order::Order;
 use common::time::Timestamp;
 use consumer::source::Record;
+use lab::eventually;
 use rdkafka::message::OwnedMessage;
 use serde_json::Value;
 
-use crate::support::{Setup, assert_exact, order};
+use crate::support::{PATIENCE, Setup, assert_exact, order};
 
 /// As many records as a batch has here: the next batch after one of repeats is looked up before it is decoded.
 const BATCH: u32 = 10;
@@ -147,4 +149,39 @@ async fn an_order_is_known_by_its_bytes_stored_or_purged() {
             String::from_utf8_lossy(value)
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_trouble_what_was_known_is_asked_again() {
+    let setup = Setup::new(1).await;
+    publish(&setup, (0..BATCH).chain(0..BATCH).map(numbered)).await;
+    let member = setup.member(&IN_BATCHES);
+    setup.applied().await;
+
+    let mut other = setup.group.database.client().await;
+    let holding = other.transaction().await.expect("a transaction");
+    let position = "SELECT next_offset FROM consumer_offsets FOR UPDATE";
+    holding.query_one(position, &[]).await.expect("a position");
+    publish(&setup, [numbered(0)]).await;
+    // It is known, and waits for its position.
+    let waiting = "
+        SELECT count(*) FROM pg_stat_activity
+         WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%UPDATE consumer_offsets%'";
+    eventually(PATIENCE, async || {
+        ensure!(setup.count(waiting).await == 1, "nothing waits");
+        anyhow::Ok(())
+    })
+    .await;
+    // As if another database answered next, which was restored and has the same positions.
+    let another = "
+        DELETE FROM orders WHERE order_id = 'o0';
+        SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    setup.client.batch_execute(another).await.expect("deleted");
+    holding.rollback().await.expect("released");
+
+    setup.applied().await;
+    member.stop().await;
+    let stored = "SELECT count(*) FROM orders WHERE order_id = 'o0'";
+    assert_eq!(setup.count(stored).await, 1);
 }

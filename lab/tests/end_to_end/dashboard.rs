@@ -3,6 +3,8 @@
 use anyhow::ensure;
 use lab::{ARROW_RIGHT, Browser, ENTER, TAB, Trio, eventually};
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use crate::PATIENCE;
 use crate::page::{HOSTILE, assert_shows, post, state_is};
@@ -80,9 +82,8 @@ async fn the_dashboard_follows_orders_and_says_when_it_cannot() -> anyhow::Resul
             .await?
             .contains("The connection is lost")
     );
-    // A stream that the server ends by itself is a loss if nothing comes after it.
     trio.query_api.stop_within(PATIENCE).await?;
-    state_is(&browser, "offline").await;
+    offline_behind_another_page(&browser, &trio).await?;
     trio.query_api.start()?;
     trio.query_api.ready().await;
     state_is(&browser, "live").await;
@@ -91,6 +92,25 @@ async fn the_dashboard_follows_orders_and_says_when_it_cannot() -> anyhow::Resul
     state_is(&browser, "found").await;
     shows(&browser, &["dash-3", "Zoë"]).await;
     a_chart_stands_by_itself(&browser, &trio).await
+}
+
+/// What stands before a server that is down may answer everything, and say that all is well.
+async fn offline_behind_another_page(browser: &Browser, trio: &Trio) -> anyhow::Result<()> {
+    const PAGE: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\nconnection: close\r\n\r\n<p>Back soon\n\nid: 7\n\n";
+    let address = trio.query_api.url("").replace("http://", "");
+    let listener = TcpListener::bind(address).await?;
+    let mut asked_for_events = 0;
+    while asked_for_events < 3 {
+        let (mut connection, _) = listener.accept().await?;
+        let mut head = [0; 4096];
+        let length = connection.read(&mut head).await?;
+        asked_for_events += usize::from(head[..length].starts_with(b"GET /events"));
+        connection.write_all(PAGE).await?;
+        connection.shutdown().await?;
+    }
+    // The third was asked for after two that brought nothing.
+    ensure!(browser.attribute("main", "data-state").await? == "offline");
+    Ok(())
 }
 
 /// Its own style is the one that its policy allows.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use lab::orders::{self, Orders, TestOrder};
-use lab::{Service, TestDatabase, Trio};
+use lab::{Service, TestDatabase, Trio, eventually};
 use query_api::repo::ORDER_BY_ID;
 
 use crate::backlog::{Ids, Recipe};
@@ -89,10 +89,13 @@ async fn warm_up(query_api: &mut Service) -> anyhow::Result<Vec<Figure>> {
     query_api.ready_within(PATIENCE).await;
     let seconds = began.elapsed().as_secs_f64();
     let peak = mebibytes(query_api.process()?.peak_resident_bytes()?);
-    let answers = query_api
-        .metrics()
-        .await?
-        .sum("query_api_cache_entries", &[]);
+    let answers = eventually(PATIENCE, async || {
+        let metrics = query_api.metrics().await?;
+        let answers = metrics.sum("query_api_cache_entries", &[]);
+        ensure!(answers > 0.0, "how many is not told yet");
+        anyhow::Ok(answers)
+    })
+    .await;
     Ok(vec![
         Figure::bound("warm-up", "s", seconds, WARM_UP_BOUND_SECONDS)
             .with_detail(format!("{answers:.0} answers in memory")),

@@ -189,6 +189,11 @@ impl Cache {
         self.answers.invalidate_all();
     }
 
+    /// Has moka count what was kept so far: it does that by and by.
+    pub async fn settle(&self) {
+        self.answers.run_pending_tasks().await;
+    }
+
     /// Bytes in use, as far as moka has counted.
     #[must_use]
     pub fn weighted_bytes(&self) -> u64 {

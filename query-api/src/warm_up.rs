@@ -89,6 +89,7 @@ impl WarmUp {
             }
         }
         self.warmth.0.store(true, Ordering::Release);
+        self.cache.settle().await;
         let elapsed_ms = started.elapsed().as_millis();
         tracing::info!(
             elapsed_ms,

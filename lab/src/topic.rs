@@ -129,7 +129,10 @@ impl TestTopic {
     pub async fn end_offsets(&self) -> anyhow::Result<Vec<i64>> {
         let topic = self.clone();
         let read = move || {
-            let reader = topic.reader("lab-reader")?;
+            // A transaction's records count, too, before its marker lies there: its commit is answered earlier than that.
+            let mut config = topic.reading("lab-reader");
+            config.set("isolation.level", "read_uncommitted");
+            let reader: BaseConsumer = config.create()?;
             let end = |partition| {
                 let (_, end) = reader.fetch_watermarks(&topic.name, partition, BROKER_PATIENCE)?;
                 Ok(end)
@@ -190,6 +193,10 @@ impl TestTopic {
 
     /// A client of `group` that never joins it.
     fn reader(&self, group: &str) -> anyhow::Result<BaseConsumer> {
+        Ok(self.reading(group).create()?)
+    }
+
+    fn reading(&self, group: &str) -> ClientConfig {
         let mut config = self.client();
         config
             .set("group.id", group)
@@ -197,7 +204,7 @@ impl TestTopic {
             .set("enable.partition.eof", "true")
             // How long the broker may wait for a record where there is none: each partition's end costs that once.
             .set("fetch.wait.max.ms", "10");
-        Ok(config.create()?)
+        config
     }
 
     fn admin(&self) -> anyhow::Result<AdminClient<DefaultClientContext>> {

@@ -203,8 +203,13 @@ async fn control_records_and_aborted_orders_leave_no_lag_behind() {
     let member = setup.member(&[]);
     setup.applied().await;
     assert_exact(&setup, 3).await;
-    let position = setup.positions().await[&0];
-    assert_eq!(position, 7, "three orders, a marker, two orders, a marker");
+    eventually(PATIENCE, async || {
+        let position = setup.positions().await[&0];
+        let all = "three orders, a marker, two orders, a marker";
+        ensure!(position == 7, "{all} end at 7, not at {position}");
+        anyhow::Ok(())
+    })
+    .await;
 
     // From behind the marker it goes on, and so it does after a restart.
     send(3..5);

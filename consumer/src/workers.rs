@@ -104,19 +104,7 @@ impl Worker {
             return Ok(Progress::Drained);
         }
         let known = self.known(job.recent, records).await;
-        // Thousands of orders take milliseconds: long enough to leave the other tasks to the other threads.
-        let decoded: Vec<Decoded> = tokio::task::block_in_place(|| {
-            records
-                .iter()
-                .map(|record| {
-                    if known.repeated_by(record) {
-                        Decoded::Known
-                    } else {
-                        self.decoder.decode(record)
-                    }
-                })
-                .collect()
-        });
+        let decoded = self.decode(records, &known);
         let (until, flood) = self.until_flood(&mut job.recent.poison_run, records, &decoded);
         let repeats = attempts
             .apply_all(
@@ -131,6 +119,18 @@ impl Worker {
             None if batch.drained() => Ok(Progress::Drained),
             None => Ok(Progress::More),
         }
+    }
+
+    fn decode(&self, records: &[Record<'_>], known: &KnownOrders) -> Vec<Decoded> {
+        let decode = |record| {
+            if known.repeated_by(record) {
+                Decoded::Known
+            } else {
+                self.decoder.decode(record)
+            }
+        };
+        // Thousands of orders take milliseconds: long enough to leave the other tasks to the other threads.
+        tokio::task::block_in_place(|| records.iter().map(decode).collect())
     }
 
     /// While somebody replays, the database is asked before anything is decoded: what it knows need not be. Not otherwise:
@@ -284,9 +284,8 @@ impl Attempts<'_> {
             if let Change::Records(slice) = change
                 && slice.has_known()
             {
-                let decode = |record| self.worker.decoder.decode(record);
-                let decoded = decoded_again
-                    .get_or_init(|| slice.records().iter().map(decode).collect::<Vec<_>>());
+                let decode = || self.worker.decode(slice.records(), &KnownOrders::default());
+                let decoded = decoded_again.get_or_init(decode);
                 change = Change::Records(Slice::new(slice.records(), decoded));
             }
             tokio::select! {

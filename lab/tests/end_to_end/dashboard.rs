@@ -83,7 +83,7 @@ async fn the_dashboard_follows_orders_and_says_when_it_cannot() -> anyhow::Resul
             .contains("The connection is lost")
     );
     trio.query_api.stop_within(PATIENCE).await?;
-    offline_behind_another_page(&browser, &trio).await?;
+    tokio::time::timeout(PATIENCE, offline_behind_another_page(&browser, &trio)).await??;
     trio.query_api.start()?;
     trio.query_api.ready().await;
     state_is(&browser, "live").await;

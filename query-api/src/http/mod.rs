@@ -1,7 +1,7 @@
 //! The API over HTTP: reads what was asked, finds the answer in memory or has it loaded, and sends it.
 //!
-//! Every answer about orders carries `X-As-Of` ([`as_of`]), read before anything that goes into the answer: every commit up to that time
-//! is in it. Whether that is too long ago (`X-Stale`) is decided when the answer is there.
+//! Every answer about orders carries `X-As-Of` ([`as_of`]), read before anything that goes into the answer: every commit up to
+//! that time is in it. Whether that is too long ago (`X-Stale`) is decided when the answer is there.
 
 mod answer;
 mod charts;

@@ -1,10 +1,14 @@
 //! A database for one test: created and migrated on a real server, dropped with the value.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio_postgres::{Client, Config, NoTls};
 
 use crate::settings;
+
+/// A server that stands still when a test fails must not keep it from ending.
+const DROP_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A new, migrated database on the shared server.
 ///
@@ -133,21 +137,24 @@ impl Drop for TestDatabase {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
-            runtime.block_on(async {
-                let (client, connection) = tokio_postgres::connect(&server_url, NoTls).await?;
-                let connection = tokio::spawn(connection);
-                let dropped = client
-                    .batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
-                    .await;
-                drop(client);
-                connection.await??;
-                dropped.map_err(anyhow::Error::from)
-            })
+            let dropping = drop_database(&server_url, &name);
+            runtime.block_on(async { tokio::time::timeout(DROP_PATIENCE, dropping).await? })
         });
         if let Ok(Err(error)) = dropper.join() {
             eprintln!("test database {} was not dropped: {error}", self.name);
         }
     }
+}
+
+async fn drop_database(server_url: &str, name: &str) -> anyhow::Result<()> {
+    let (client, connection) = tokio_postgres::connect(server_url, NoTls).await?;
+    let connection = tokio::spawn(connection);
+    let dropped = client
+        .batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+        .await;
+    drop(client);
+    connection.await??;
+    Ok(dropped?)
 }
 
 async fn connect(url: &str) -> Client {

@@ -106,24 +106,30 @@ impl OwnServer {
 
     /// Stops every process of it from running, as a machine that hangs would: connections stay, nobody answers.
     fn freeze(&mut self) -> anyhow::Result<()> {
-        // The parent first, or it would start others in place of those that stand still.
-        self.frozen = self.process()?.tree();
-        self.frozen
-            .iter()
-            .try_for_each(|process| process.signal(Signal::STOP))
+        // The parent first: it would start others while those that run are looked for.
+        let parent = self.process()?;
+        parent.signal(Signal::STOP)?;
+        self.frozen = parent.tree();
+        signal_those_alive(&self.frozen, Signal::STOP)
     }
 
     fn thaw(&mut self) -> anyhow::Result<()> {
-        let frozen = std::mem::take(&mut self.frozen);
-        frozen
-            .into_iter()
-            .filter(|process| process.is_alive())
-            .try_for_each(|process| process.signal(Signal::CONT))
+        signal_those_alive(&std::mem::take(&mut self.frozen), Signal::CONT)
     }
 
     fn log(&self) -> PathBuf {
         self.place.join("log")
     }
+}
+
+/// Sessions end when they will, between two looks too.
+fn signal_those_alive(processes: &[ProcessId], signal: Signal) -> anyhow::Result<()> {
+    processes
+        .iter()
+        .try_for_each(|process| match process.signal(signal) {
+            Err(error) if process.is_alive() => Err(error),
+            _ => Ok(()),
+        })
 }
 
 impl Drop for OwnServer {
@@ -197,7 +203,7 @@ impl OwnPostgres {
     /// Freezes the server and its sessions, those that exist now.
     ///
     /// # Errors
-    /// It does not run, or a session ended in between.
+    /// It does not run.
     pub fn freeze(&mut self) -> anyhow::Result<()> {
         self.0.freeze()
     }

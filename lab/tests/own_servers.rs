@@ -1,11 +1,13 @@
 //! The laboratory's servers for faults: data outlive every kind of stop, and a frozen server answers nobody.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lab::{OwnKafka, OwnPostgres, Record, Stop};
 
 const A_WHILE: Duration = Duration::from_millis(300);
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Enough that a session ends in the middle of one.
+const FREEZES: usize = 50;
 
 #[tokio::test]
 async fn postgres_keeps_what_was_committed_through_every_stop() -> anyhow::Result<()> {
@@ -42,6 +44,22 @@ async fn postgres_keeps_what_was_committed_through_every_stop() -> anyhow::Resul
     );
     server.thaw()?;
     tokio::time::timeout(PATIENCE, client.batch_execute("")).await??;
+    Ok(())
+}
+
+#[tokio::test]
+async fn postgres_freezes_while_sessions_end_and_leaves_no_test_waiting() -> anyhow::Result<()> {
+    let mut server = OwnPostgres::start(&[]).await?;
+    let database = server.database().await;
+    for _ in 0..FREEZES {
+        drop(tokio::join!(database.client(), database.client()));
+        server.freeze()?;
+        server.thaw()?;
+    }
+    server.freeze()?;
+    let began = Instant::now();
+    tokio::task::spawn_blocking(move || drop(database)).await?;
+    assert!(began.elapsed() < 2 * PATIENCE);
     Ok(())
 }
 

@@ -31,6 +31,10 @@ const CHROMIUM_FLAGS: [&str; 8] = [
 ];
 /// The key under which WebDriver names an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+/// How WebDriver says that an element has left the page since it was found.
+const STALE: &str = "stale element reference";
+/// A live page replaces elements, but not so often in a row.
+const MOST_FINDS: usize = 5;
 /// What the Enter key is to WebDriver.
 pub const ENTER: &str = "\u{e007}";
 pub const TAB: &str = "\u{e004}";
@@ -43,12 +47,6 @@ pub struct Browser {
     session: String,
     // Last: killed after everything else.
     driver: Driver,
-}
-
-/// An element of the page that was open when it was found.
-#[derive(Debug, Clone)]
-pub struct Element {
-    id: String,
 }
 
 impl Drop for Browser {
@@ -120,27 +118,12 @@ impl Browser {
         self.command("back", json!({})).await.map(drop)
     }
 
-    /// The first element that `css` selects.
-    ///
-    /// # Errors
-    /// There is none.
-    pub async fn find(&self, css: &str) -> anyhow::Result<Element> {
-        let found = self
-            .command("element", json!({"using": "css selector", "value": css}))
-            .await?;
-        let id = found[ELEMENT]
-            .as_str()
-            .with_context(|| format!("{css} selects {found}"))?;
-        Ok(Element { id: id.to_owned() })
-    }
-
     /// What the first element that `css` selects shows.
     ///
     /// # Errors
     /// There is none.
     pub async fn text(&self, css: &str) -> anyhow::Result<String> {
-        let element = self.find(css).await?;
-        string(self.query(&format!("element/{}/text", element.id)).await?)
+        string(self.with_first(css, "text", None).await?)
     }
 
     /// An attribute of the first element that `css` selects.
@@ -148,11 +131,8 @@ impl Browser {
     /// # Errors
     /// There is no such element, or it has no such attribute.
     pub async fn attribute(&self, css: &str, name: &str) -> anyhow::Result<String> {
-        let element = self.find(css).await?;
-        string(
-            self.query(&format!("element/{}/attribute/{name}", element.id))
-                .await?,
-        )
+        let attribute = format!("attribute/{name}");
+        string(self.with_first(css, &attribute, None).await?)
     }
 
     /// Types into the first element that `css` selects; [`ENTER`] is a key too.
@@ -160,13 +140,8 @@ impl Browser {
     /// # Errors
     /// There is none, or it takes no keys.
     pub async fn type_into(&self, css: &str, text: &str) -> anyhow::Result<()> {
-        let element = self.find(css).await?;
-        self.command(
-            &format!("element/{}/value", element.id),
-            json!({"text": text}),
-        )
-        .await
-        .map(drop)
+        let keys = json!({"text": text});
+        self.with_first(css, "value", Some(keys)).await.map(drop)
     }
 
     /// Empties the first element that `css` selects.
@@ -174,19 +149,46 @@ impl Browser {
     /// # Errors
     /// There is none, or it takes no keys.
     pub async fn clear(&self, css: &str) -> anyhow::Result<()> {
-        let element = self.find(css).await?;
-        self.command(&format!("element/{}/clear", element.id), json!({}))
-            .await
-            .map(drop)
+        let clear = self.with_first(css, "clear", Some(json!({})));
+        clear.await.map(drop)
     }
 
     /// # Errors
     /// There is none, or it cannot be clicked.
     pub async fn click(&self, css: &str) -> anyhow::Result<()> {
-        let element = self.find(css).await?;
-        self.command(&format!("element/{}/click", element.id), json!({}))
-            .await
-            .map(drop)
+        let click = self.with_first(css, "click", Some(json!({})));
+        click.await.map(drop)
+    }
+
+    /// Finds an element and uses it; finds it again where the page has put another in its place in between.
+    async fn with_first(
+        &self,
+        css: &str,
+        action: &str,
+        parameters: Option<Value>,
+    ) -> anyhow::Result<Value> {
+        let mut finds = 1;
+        loop {
+            let path = format!("element/{}/{action}", self.find(css).await?);
+            let done = match &parameters {
+                Some(parameters) => self.command(&path, parameters.clone()).await,
+                None => self.query(&path).await,
+            };
+            match done {
+                Err(error) if finds < MOST_FINDS && error.to_string().contains(STALE) => finds += 1,
+                done => return done,
+            }
+        }
+    }
+
+    /// The first element that `css` selects, as WebDriver calls it until it leaves the page.
+    async fn find(&self, css: &str) -> anyhow::Result<String> {
+        let found = self
+            .command("element", json!({"using": "css selector", "value": css}))
+            .await?;
+        let id = found[ELEMENT].as_str();
+        let id = id.with_context(|| format!("{css} selects {found}"))?;
+        Ok(id.to_owned())
     }
 
     /// The value of a function's body: `return …`.

@@ -31,7 +31,7 @@ mod topic;
 mod trio;
 pub mod units;
 
-pub use browser::{ARROW_RIGHT, Browser, ENTER, Element, TAB};
+pub use browser::{ARROW_RIGHT, Browser, ENTER, TAB};
 pub use database::{TestDatabase, database};
 pub use group::Group;
 pub use http::{Answer, Http};

@@ -15,6 +15,15 @@ const PAGE: &str = "<!doctype html><title>A page</title>
         });
     </script>";
 
+/// Puts another element in the place of `#said`, four times within as many moments.
+const REPLACE: &str = "let left = 4;
+    const replace = () => {
+        const said = document.querySelector('#said');
+        said.replaceWith(said.cloneNode(true));
+        if (--left) setTimeout(replace, 3);
+    };
+    setTimeout(replace, 3);";
+
 /// Serves [`PAGE`] to whoever asks.
 async fn serve() -> anyhow::Result<String> {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -44,7 +53,7 @@ async fn a_page_is_read_typed_into_and_photographed() -> anyhow::Result<()> {
     assert_eq!(browser.url().await?, url);
     assert_eq!(browser.attribute("main", "data-state").await?, "idle");
     assert_eq!(browser.text("#said").await?, "<b> nothing");
-    assert!(browser.find("#absent").await.is_err());
+    assert!(browser.text("#absent").await.is_err());
 
     browser.type_into("#q", &format!("Grüße{ENTER}")).await?;
     lab::eventually(Duration::from_secs(5), async || {
@@ -64,6 +73,11 @@ async fn a_page_is_read_typed_into_and_photographed() -> anyhow::Result<()> {
         console.iter().any(|line| line.contains("spoken")),
         "{console:?}"
     );
+
+    for _ in 0..10 {
+        browser.run(REPLACE).await?;
+        assert_eq!(browser.text("#said").await?, "Grüße");
+    }
 
     let picture = lab::settings::directory().join("page.png");
     browser.screenshot(&picture).await?;

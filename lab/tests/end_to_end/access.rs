@@ -30,7 +30,7 @@ async fn with_keys(trio: &Trio) -> anyhow::Result<Service> {
 }
 
 async fn give(browser: &Browser, key: &str) -> anyhow::Result<()> {
-    eventually(PATIENCE, async || browser.find(FIELD).await).await;
+    eventually(PATIENCE, async || browser.text(FIELD).await).await;
     browser.type_into(FIELD, &format!("{key}{ENTER}")).await
 }
 
@@ -57,7 +57,7 @@ async fn both_pages_ask_for_a_key_and_go_on_with_it() -> anyhow::Result<()> {
         .await?;
     assert_eq!(focused, "main");
     shows(&browser, &["key-1", "€12.50", "in 1 order"]).await;
-    ensure!(browser.find(FIELD).await.is_err(), "it asks once more");
+    ensure!(browser.text(FIELD).await.is_err(), "it asks once more");
     browser.click("a[data-answer]").await?;
     eventually(PATIENCE, async || {
         let text = browser.text("body").await?;

@@ -5,7 +5,7 @@ use lab::Group;
 use lab::orders::{Orders, TestOrder};
 use serde_json::Value;
 
-use crate::{A_MINUTE, PATIENCE, load};
+use super::{A_MINUTE, PATIENCE, load};
 
 /// Far more than may be buffered: 4 KiB each.
 const BACKLOG: usize = 30_000;

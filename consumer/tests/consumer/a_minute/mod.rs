@@ -1,5 +1,5 @@
-//! What lasts a minute: a storm of rebalances and a database that is locked, side by side, in a binary of their own so that
-//! nothing shorter waits for them.
+//! What lasts a minute: a storm of rebalances and a database that is locked. Tests begin in the order of their names, and these
+//! two first: nothing waits for them at the end.
 
 use std::time::Duration;
 

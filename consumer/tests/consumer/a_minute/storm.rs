@@ -8,7 +8,7 @@ use lab::{Group, Service};
 use rand::RngExt;
 use tokio::task::JoinSet;
 
-use crate::{A_MINUTE, PATIENCE, load};
+use super::{A_MINUTE, PATIENCE, load};
 
 const EVERY: Duration = Duration::from_secs(2);
 const MOST_MEMBERS: usize = 3;

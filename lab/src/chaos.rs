@@ -16,6 +16,7 @@ use crate::{START_PATIENCE, tell_logs};
 
 mod books;
 mod fault;
+mod loading;
 mod progress;
 mod readers;
 mod scenario;
@@ -82,7 +83,7 @@ impl Scenario {
     async fn play(&self, seed: u64, outcome: &mut Outcome) -> anyhow::Result<()> {
         let mut random = choices(seed);
         let mut stage = Stage::set(self.consumers).await?;
-        let traffic = Traffic::start(&stage, seed, self.kills_loader)?;
+        let traffic = Traffic::start(&stage, seed, self.loading)?;
         let books = traffic.books().to_vec();
         let readers = Readers::start(&stage, &books, seed, self.strikes_database());
         let before = traffic.acknowledges(ENOUGH, START_PATIENCE).await;

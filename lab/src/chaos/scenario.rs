@@ -1,6 +1,7 @@
 //! Which faults strike together, by name.
 
 use super::fault::{Fault, Target};
+use super::loading::Loading;
 use crate::Loss;
 
 /// A kind of bad night.
@@ -13,8 +14,8 @@ pub struct Scenario {
     pub(super) faults: &'static [Fault],
     /// The most that strike at the same time.
     pub(super) at_once: usize,
-    /// A loader is killed and goes on with `--resume` too.
-    pub(super) kills_loader: bool,
+    /// What a loader does meanwhile, if there is one.
+    pub(super) loading: Option<Loading>,
 }
 
 impl Scenario {
@@ -32,10 +33,10 @@ const ONE_AT_A_TIME: Scenario = Scenario {
     consumers: 2,
     faults: &[],
     at_once: 1,
-    kills_loader: false,
+    loading: None,
 };
 
-pub const SCENARIOS: [Scenario; 12] = [
+pub const SCENARIOS: [Scenario; 13] = [
     Scenario {
         name: "consumer-killed",
         about: "kill -9 to one of three consumers, again and again",
@@ -89,6 +90,19 @@ pub const SCENARIOS: [Scenario; 12] = [
         ..ONE_AT_A_TIME
     },
     Scenario {
+        name: "replay",
+        about: "a file is loaded again and again while consumers and PostgreSQL are killed",
+        faults: &[
+            Fault::ConsumerKilled(0),
+            Fault::DatabaseCrashed,
+            Fault::DatabaseCut,
+            Fault::CommitAnswersLost(Loss::BeforeTheAnswer),
+            Fault::CommitAnswersLost(Loss::AfterTheAnswer),
+        ],
+        loading: Some(Loading::Repeated),
+        ..ONE_AT_A_TIME
+    },
+    Scenario {
         name: "broker-killed",
         about: "kill -9 to Kafka",
         faults: &[Fault::BrokerKilled],
@@ -104,7 +118,7 @@ pub const SCENARIOS: [Scenario; 12] = [
         name: "producer-killed",
         about: "kill -9 to the producer in the middle of requests, and to a loader that resumes",
         faults: &[Fault::ProducerKilled],
-        kills_loader: true,
+        loading: Some(Loading::Killed),
         ..ONE_AT_A_TIME
     },
     Scenario {
@@ -135,6 +149,6 @@ pub const SCENARIOS: [Scenario; 12] = [
             Fault::BrokerFrozen,
         ],
         at_once: 3,
-        kills_loader: true,
+        loading: Some(Loading::Killed),
     },
 ];

@@ -1,10 +1,9 @@
 //! The clients: each posts orders of its own one after another and writes down what it was told. Among new orders it repeats
 //! some, sends some ids again with other content, and some that are no orders.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use rand::{Rng, RngExt};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -12,9 +11,10 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::books::{EDITION, Receipt, SharedBook};
+use super::loading::{LOADED_ORDERS, Loading, Loads};
 use super::stage::Stage;
-use crate::orders::{self, Orders, TestOrder, choices};
-use crate::{Answer, Http, Program};
+use crate::orders::{Orders, TestOrder, choices};
+use crate::{Answer, Http};
 
 const CLIENTS: u64 = 8;
 const USERS: u32 = 40;
@@ -22,8 +22,6 @@ const USERS: u32 = 40;
 const PAUSE: Duration = Duration::from_millis(4);
 /// How often an order is sent before its outcome is left open.
 const TRIES: u32 = 3;
-const LOADED_ORDERS: usize = 20_000;
-const LOADER_RATE: &str = "--rate=800";
 /// Between two looks at how many orders were acknowledged.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -43,7 +41,11 @@ enum Told {
 }
 
 impl Traffic {
-    pub(super) fn start(stage: &Stage, seed: u64, kills_loader: bool) -> anyhow::Result<Self> {
+    pub(super) fn start(
+        stage: &Stage,
+        seed: u64,
+        loading: Option<Loading>,
+    ) -> anyhow::Result<Self> {
         let stop = CancellationToken::new();
         let url = stage.trio.producer.url("/orders");
         let mut books = Vec::new();
@@ -55,15 +57,16 @@ impl Traffic {
             tokio::spawn(Client::new(seed, url.clone(), book).post_until(stop.clone()))
         });
         let clients = clients.collect();
-        let loader = if kills_loader {
-            let book = SharedBook::default();
-            books.push(book.clone());
-            let program = stage.trio.program("loader");
-            let file = orders_to_load(seed, &book)?;
-            let loader = program.argument("--resume").argument("--json");
-            Some(tokio::spawn(load(loader, file, seed, book, stop.clone())))
-        } else {
-            None
+        let loader = match loading {
+            Some(part) => {
+                let book = SharedBook::default();
+                books.push(book.clone());
+                let orders = Orders::seeded(seed * 1_000 + CLIENTS).of_users(USERS);
+                let orders = orders.take(LOADED_ORDERS).collect();
+                let loads = Loads::of(orders, &stage.trio, book)?;
+                Some(tokio::spawn(loads.play(part, seed, stop.clone())))
+            }
+            None => None,
         };
         Ok(Self {
             stop: stop.drop_guard(),
@@ -239,57 +242,4 @@ fn tell(answer: anyhow::Result<Answer>) -> Result<Told, String> {
         503 => Ok(Told::Nothing),
         status => Err(format!("answered {status}: {}", answer.text())),
     }
-}
-
-/// A file of orders, which are in the book before any is sent.
-fn orders_to_load(seed: u64, book: &SharedBook) -> anyhow::Result<PathBuf> {
-    let orders: Vec<TestOrder> = Orders::seeded(seed * 1_000 + CLIENTS)
-        .of_users(USERS)
-        .take(LOADED_ORDERS)
-        .collect();
-    let file = orders::file(&orders)?;
-    let mut book = book.lock();
-    for order in orders {
-        book.enter(order);
-    }
-    Ok(file)
-}
-
-/// A loader that is killed and goes on, until the storm is over; then it ends its file.
-async fn load(
-    loader: Program,
-    file: PathBuf,
-    seed: u64,
-    book: SharedBook,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
-    let file = file.to_string_lossy().into_owned();
-    let mut random = choices(seed);
-    let slow = loader.clone().argument(LOADER_RATE).argument(&*file);
-    let (mut kills, mut is_loaded) = (0, false);
-    while !is_loaded && !stop.is_cancelled() {
-        let life = random.random_range(Duration::from_millis(500)..Duration::from_secs(6));
-        match tokio::time::timeout(life, slow.run()).await {
-            // Its process is killed with the future.
-            Err(_) => kills += 1,
-            Ok(ended) => is_loaded = ended?.status.success(),
-        }
-    }
-    if !is_loaded {
-        let ended = loader.argument(file).run().await?;
-        ensure!(
-            ended.status.success(),
-            "the loader could not finish: {}",
-            String::from_utf8_lossy(&ended.stderr)
-        );
-    }
-    let mut book = book.lock();
-    for entry in book.orders.values_mut() {
-        entry.acknowledged = true;
-    }
-    if kills == 0 {
-        book.violations
-            .push("the loader ended before it was killed once".to_owned());
-    }
-    Ok(())
 }

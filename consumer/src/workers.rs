@@ -1,7 +1,6 @@
 //! One batch of one partition: take, decode, apply; again on trouble that passes, in halves on a record that the database
 //! refuses. A job owns its partition's intake, so that a partition has one batch in flight at most.
 
-use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +14,7 @@ use crate::decode::{Decoded, Decoder};
 use crate::observe;
 use crate::position::Position;
 use crate::source::{Generation, Intake, IntakeError, Record};
-use crate::store::{Change, Committed, KnownOrders, Slice, Store, StoreError};
+use crate::store::{Change, Committed, Informed, KnownOrders, Slice, Store, StoreError};
 
 /// Waits between attempts while the database is in trouble.
 const FIRST_WAIT: Duration = Duration::from_millis(20);
@@ -103,15 +102,18 @@ impl Worker {
             }
             return Ok(Progress::Drained);
         }
-        let known = self.known(job.recent, records).await;
-        let decoded = self.decode(records, &known);
+        let informed = self.inform(job.recent, records).await;
+        let decoded = self.decode(records, informed.as_ref().map(|informed| &informed.known));
         let (until, flood) = self.until_flood(&mut job.recent.poison_run, records, &decoded);
-        let repeats = attempts
-            .apply_all(
-                &mut job.position,
-                Slice::new(&records[..until], &decoded[..until]),
-            )
-            .await?;
+        let slice = Slice::new(&records[..until], &decoded[..until]);
+        let repeats = match informed {
+            Some(informed) => {
+                attempts
+                    .apply_informed(&mut job.position, slice, informed)
+                    .await?
+            }
+            None => attempts.apply_all(&mut job.position, slice).await?,
+        };
         job.recent.repeats = repeats * 2 >= until;
         observe::batch(job.partition, until, began.elapsed());
         match flood {
@@ -121,9 +123,9 @@ impl Worker {
         }
     }
 
-    fn decode(&self, records: &[Record<'_>], known: &KnownOrders) -> Vec<Decoded> {
+    fn decode(&self, records: &[Record<'_>], known: Option<&KnownOrders>) -> Vec<Decoded> {
         let decode = |record| {
-            if known.repeated_by(record) {
+            if known.is_some_and(|known| known.repeated_by(record)) {
                 Decoded::Known
             } else {
                 self.decoder.decode(record)
@@ -135,16 +137,15 @@ impl Worker {
 
     /// While somebody replays, the database is asked before anything is decoded: what it knows need not be. Not otherwise:
     /// new orders would be looked up twice.
-    async fn known(&self, recent: Recent, records: &[Record<'_>]) -> KnownOrders {
+    async fn inform(&self, recent: Recent, records: &[Record<'_>]) -> Option<Informed> {
         if !recent.repeats {
-            return KnownOrders::default();
+            return None;
         }
-        let known = self.store.known_before_decoding(records).await;
-        known.unwrap_or_else(|error| {
-            // It was a short way. The long one meets the same trouble, and tells of it.
-            tracing::debug!(%error, "every record is decoded");
-            KnownOrders::default()
-        })
+        let informed = self.store.inform(records).await;
+        // It was a short way. The long one meets the same trouble, and tells of it.
+        informed
+            .inspect_err(|error| tracing::debug!(%error, "every record is decoded"))
+            .ok()
     }
 
     /// How many records to apply: all, or up to the one that makes it a flood.
@@ -185,6 +186,34 @@ struct Attempts<'w> {
 }
 
 impl Attempts<'_> {
+    /// Applies the slice in the session that has told which of its records are known. On trouble, or a record that the
+    /// database refuses, every record is decoded and the long way taken: nobody then believes what that session said.
+    async fn apply_informed(
+        &self,
+        position: &mut Position,
+        slice: Slice<'_>,
+        informed: Informed,
+    ) -> Result<usize, Halt> {
+        let applied = self
+            .worker
+            .store
+            .apply_informed(informed, self.partition, *position, slice)
+            .await;
+        match applied {
+            Ok(committed) => Ok(self.committed(position, &committed)),
+            Err(error @ (StoreError::Fenced | StoreError::Fatal { .. })) => Err(halt(error)),
+            Err(error @ (StoreError::Transient { .. } | StoreError::Condemned { .. })) => {
+                if let StoreError::Transient { cause, .. } = &error {
+                    observe::retry(cause);
+                }
+                tracing::debug!(%error, "every record is decoded");
+                let decoded = self.worker.decode(slice.records(), None);
+                self.apply_all(position, Slice::new(slice.records(), &decoded))
+                    .await
+            }
+        }
+    }
+
     /// Applies the slice; while the database refuses a row, in halves, each a transaction of its own, until the record to
     /// blame stands alone: it becomes a dead letter, its neighbours land. Returns how many were stored before, byte
     /// for byte.
@@ -206,11 +235,16 @@ impl Attempts<'_> {
                 },
                 Err(error) => return Err(halt(error)),
             };
-            *position = committed.position();
-            observe::outcomes(self.partition, &committed);
-            repeats += committed.outcomes().map_or(0, |outcomes| outcomes.repeats);
+            repeats += self.committed(position, &committed);
         }
         Ok(repeats)
+    }
+
+    /// Moves the position, and says how many of the records were stored before, byte for byte.
+    fn committed(&self, position: &mut Position, committed: &Committed) -> usize {
+        *position = committed.position();
+        observe::outcomes(self.partition, committed);
+        committed.outcomes().map_or(0, |outcomes| outcomes.repeats)
     }
 
     /// Everything before `end` was read and applied: the position follows.
@@ -244,8 +278,6 @@ impl Attempts<'_> {
 
     /// Tries until it is decided. Only giving the partition up ends it, and only between two attempts.
     async fn apply(&self, position: Position, change: Change<'_>) -> Result<Committed, StoreError> {
-        let mut change = change;
-        let decoded_again = OnceCell::new();
         let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         let mut failures = 0_u64;
         loop {
@@ -280,14 +312,6 @@ impl Attempts<'_> {
                 );
             }
             failures += 1;
-            // Behind the trouble may be a database that was restored, and does not know what this one knew.
-            if let Change::Records(slice) = change
-                && slice.has_known()
-            {
-                let decode = || self.worker.decode(slice.records(), &KnownOrders::default());
-                let decoded = decoded_again.get_or_init(decode);
-                change = Change::Records(Slice::new(slice.records(), decoded));
-            }
             tokio::select! {
                 () = tokio::time::sleep(backoff.next_wait()) => {}
                 () = self.leaving.cancelled() => return Err(error),

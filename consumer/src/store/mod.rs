@@ -30,7 +30,7 @@ mod sums;
 
 use error::Part;
 pub use error::StoreError;
-pub use novelty::KnownOrders;
+pub use novelty::{Informed, KnownOrders};
 use rows::NumberedOrder;
 pub use slice::Slice;
 pub(crate) use sums::{add_to_hours, add_to_users};
@@ -125,9 +125,35 @@ impl Store {
         position: Position,
         change: Change<'_>,
     ) -> Result<Committed, StoreError> {
+        let session = self.pool.get().await?;
+        self.apply_in(session, partition, position, change).await
+    }
+
+    /// As [`Store::apply`], in the session that has said which of the records are [`Decoded::Known`]: only there is that so.
+    ///
+    /// # Errors
+    /// As [`Store::apply`].
+    pub async fn apply_informed(
+        &self,
+        informed: Informed,
+        partition: Partition,
+        position: Position,
+        slice: Slice<'_>,
+    ) -> Result<Committed, StoreError> {
+        let change = Change::Records(slice);
+        self.apply_in(informed.session, partition, position, change)
+            .await
+    }
+
+    async fn apply_in(
+        &self,
+        mut session: Object,
+        partition: Partition,
+        position: Position,
+        change: Change<'_>,
+    ) -> Result<Committed, StoreError> {
         let end = change.end(position);
-        let mut client = self.pool.get().await?;
-        let tx = client
+        let tx = session
             .transaction()
             .await
             .map_err(StoreError::of(Part::Bookkeeping))?;
@@ -135,7 +161,7 @@ impl Store {
             tx.rollback()
                 .await
                 .map_err(StoreError::of(Part::Bookkeeping))?;
-            return self.settle(&client, partition, end).await;
+            return self.settle(&session, partition, end).await;
         };
         let outcomes = match change {
             Change::Records(slice) => self.write(&tx, partition, batch_no, &end, slice).await?,
@@ -202,14 +228,14 @@ impl Store {
     /// The position was not where this member left it. Under this member's epoch only this member can have moved it.
     async fn settle(
         &self,
-        client: &Object,
+        session: &Object,
         partition: Partition,
         end: Position,
     ) -> Result<Committed, StoreError> {
         const SQL: &str = "
             SELECT epoch, next_offset FROM consumer_offsets
              WHERE group_id = $1 AND topic = $2 AND partition = $3 FOR UPDATE";
-        let row = client
+        let row = session
             .query_opt(SQL, &[&self.group_id, &self.topic, &partition.0])
             .await
             .map_err(StoreError::of(Part::Bookkeeping))?

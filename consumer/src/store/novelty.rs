@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use common::order::{ContentHash, Order};
-use deadpool_postgres::{GenericClient, Transaction};
+use deadpool_postgres::{GenericClient, Object, Transaction};
 
 use super::error::{Part, StoreError};
 use super::{Slice, Store};
@@ -42,27 +42,31 @@ impl KnownOrders {
     }
 }
 
+/// A session that has said which orders it knows. They stay known in it, whatever happens; another session may be one with a
+/// database that was restored.
+#[derive(Debug)]
+pub struct Informed {
+    pub(super) session: Object,
+    pub known: KnownOrders,
+}
+
 impl Store {
-    /// Which of the records' orders are known, as far as their ids can be seen without decoding. Looked up right before the
-    /// transaction, not in it: an order that is known stays so, in the same database. The answer is of no use to an attempt
-    /// that follows on trouble.
+    /// Which of the records' orders are known, as far as their ids can be seen without decoding.
     ///
     /// # Errors
     /// [`StoreError`]: nothing is known of any.
-    pub async fn known_before_decoding(
-        &self,
-        records: &[Record<'_>],
-    ) -> Result<KnownOrders, StoreError> {
+    pub async fn inform(&self, records: &[Record<'_>]) -> Result<Informed, StoreError> {
+        let session = self.pool.get().await?;
         let ids: Vec<&str> = records
             .iter()
             .filter_map(|record| Order::leading_id(record.value()?))
             .collect();
-        if ids.is_empty() {
-            return Ok(KnownOrders::default());
-        }
-        let client = self.pool.get().await?;
-        let (_, known) = known(&client, &ids, Numbers::NotNeeded).await?;
-        Ok(known)
+        let known = if ids.is_empty() {
+            KnownOrders::default()
+        } else {
+            known(&session, &ids, Numbers::NotNeeded).await?.1
+        };
+        Ok(Informed { session, known })
     }
 
     /// Which of the slice's orders are known, and the first number of a block for those that are not.

@@ -42,13 +42,6 @@ impl<'b> Slice<'b> {
         self.records
     }
 
-    /// Whether any of it was told by its bytes.
-    #[must_use]
-    pub fn has_known(&self) -> bool {
-        let mut decoded = self.decoded.iter();
-        decoded.any(|decoded| matches!(decoded, Decoded::Known))
-    }
-
     #[must_use]
     pub fn first(&self) -> &'b Record<'b> {
         &self.records[0]

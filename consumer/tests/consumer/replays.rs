@@ -136,11 +136,8 @@ async fn an_order_is_known_by_its_bytes_stored_or_purged() {
         ))
     };
     let records: Vec<Record<'_>> = values.iter().map(|(value, _)| record(value)).collect();
-    let known = setup
-        .store()
-        .known_before_decoding(&records)
-        .await
-        .expect("the database answers");
+    let informed = setup.store().inform(&records).await;
+    let known = informed.expect("the database answers").known;
     for (record, (value, expected)) in records.iter().zip(&values) {
         assert_eq!(
             known.repeated_by(record),
@@ -184,4 +181,52 @@ async fn after_trouble_what_was_known_is_asked_again() {
     member.stop().await;
     let stored = "SELECT count(*) FROM orders WHERE order_id = 'o0'";
     assert_eq!(setup.count(stored).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_the_database_refuses_a_record_what_was_known_beside_it_is_asked_again() {
+    const GATE: i64 = 7;
+    let setup = Setup::new(1).await;
+    publish(&setup, (0..BATCH).map(numbered)).await;
+    let member = setup.member(&IN_BATCHES);
+    setup.applied().await;
+    member.stop().await;
+
+    // A batch of repeats, and one that is looked up before it is decoded and then waits at its first statement.
+    publish(&setup, (0..BATCH).map(numbered)).await;
+    publish(
+        &setup,
+        [numbered(0), printed(&order("bad", "nobody", "1.00"))],
+    )
+    .await;
+    let rules = format!(
+        "ALTER TABLE orders ADD CONSTRAINT somebody CHECK (user_id <> 'nobody');
+         CREATE FUNCTION lab.pass() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             PERFORM pg_advisory_xact_lock({GATE});
+             RETURN NEW;
+         END $$;
+         CREATE TRIGGER pass BEFORE UPDATE ON consumer_offsets FOR EACH ROW
+            WHEN (NEW.next_offset = {}) EXECUTE FUNCTION lab.pass();
+         SELECT pg_advisory_lock({GATE});",
+        2 * BATCH + 2
+    );
+    setup.client.batch_execute(&rules).await.expect("a gate");
+    let member = setup.member(&IN_BATCHES);
+    let waiting = "
+        SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'";
+    eventually(PATIENCE, async || {
+        ensure!(setup.count(waiting).await == 1, "nothing waits");
+        anyhow::Ok(())
+    })
+    .await;
+    let open =
+        format!("DELETE FROM orders WHERE order_id = 'o0'; SELECT pg_advisory_unlock({GATE})");
+    setup.client.batch_execute(&open).await.expect("opened");
+
+    setup.applied().await;
+    member.stop().await;
+    let stored = "SELECT count(*) FROM orders WHERE order_id = 'o0'";
+    assert_eq!(setup.count(stored).await, 1);
+    let refused = "SELECT count(*) FROM dead_letters WHERE reason = 'refused' AND order_id = 'bad'";
+    assert_eq!(setup.count(refused).await, 1);
 }

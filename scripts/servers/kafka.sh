@@ -4,8 +4,9 @@
 
 readonly KAFKA_STOP_SECONDS=30
 readonly KAFKA_CONTROLLER_PORTS=5 # so many are tried
-readonly KAFKA_JVM=(-server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:InitiatingHeapOccupancyPercent=35
-  -XX:+ExplicitGCInvokesConcurrent -XX:MaxInlineLevel=15 -Xms64m -Djava.awt.headless=true)
+# Kafka's own choice is G1, for heaps of gigabytes. In one of half a gigabyte the parallel collector has nothing to pause for, and
+# takes a tenth of the broker's CPU less.
+readonly KAFKA_JVM=(-server -XX:+UseParallelGC -XX:MaxInlineLevel=15 -Xms64m -Djava.awt.headless=true)
 
 # A single machine: no replicas to wait for, no rebalance delay, topics only on purpose, a compaction buffer that
 # leaves a small heap room. Anything else is as Kafka ships it; --property overrides any of these.

@@ -123,10 +123,12 @@ impl Gate {
             let terms = Terms {
                 grant,
                 allowance: None,
+                is_private: false,
             };
             return (terms, Err(request.into_response(answer)));
         }
         let Decision { caller, allowance } = self.decide(&request);
+        let is_private = matches!(caller, Ok(Some(_)));
         let entered = match caller {
             Ok(key) => {
                 if let Some(key) = key {
@@ -136,7 +138,12 @@ impl Gate {
             }
             Err(error) => Err(request.error_response(error)),
         };
-        (Terms { grant, allowance }, entered)
+        let terms = Terms {
+            grant,
+            allowance,
+            is_private,
+        };
+        (terms, entered)
     }
 
     pub(super) fn tell(&self, terms: Terms, headers: &mut HeaderMap) {
@@ -185,6 +192,8 @@ impl Gate {
 pub(super) struct Terms {
     grant: Option<HeaderValue>,
     allowance: Option<Allowance>,
+    /// It is answered to a key's holder.
+    pub(super) is_private: bool,
 }
 
 /// What became of a request.

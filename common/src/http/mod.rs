@@ -31,5 +31,5 @@ pub use keys::{KeyName, KeysError};
 pub use problem::{HttpError, PROBLEM_JSON, Problem};
 pub use rate::Rate;
 pub use room::{NoRoom, Reserved, Room};
-pub use server::{BindError, Server, ServerConfig, readable, shared_routes, unstamped};
+pub use server::{BindError, Server, ServerConfig, named, readable, shared_routes, unstamped};
 pub use slices::{SharedRoom, body_holding, body_in, shared_body};

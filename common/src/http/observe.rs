@@ -12,7 +12,6 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode, header};
 use metrics::Histogram;
 
-use super::keys::KeyName;
 use super::problem::{HttpError, PROBLEM_JSON};
 use super::slices::in_turn;
 
@@ -31,10 +30,10 @@ const PRIVATE_NO_CACHE: HeaderValue = HeaderValue::from_static("private, no-cach
 /// Called last: with the headers that are still missing, and counted.
 pub(super) fn finish(
     mut response: ServiceResponse,
+    is_private: bool,
     started: Instant,
 ) -> ServiceResponse<impl MessageBody> {
     let is_error = response.status().is_client_error() || response.status().is_server_error();
-    let is_private = KeyName::of(response.request()).is_some();
     secure(response.headers_mut(), is_error, is_private);
     record(&response, started.elapsed());
     in_turn(response)
@@ -96,18 +95,23 @@ thread_local! {
 
 fn record(response: &ServiceResponse, duration: Duration) {
     let status = response.status().as_u16();
-    let route = response
-        .request()
-        .match_pattern()
-        .unwrap_or_else(|| NO_ROUTE.to_owned());
+    let request = response.request();
+    let pattern;
+    let route = match request.match_name() {
+        Some(name) => name,
+        None => {
+            pattern = request.match_pattern();
+            pattern.as_deref().unwrap_or(NO_ROUTE)
+        }
+    };
     HISTOGRAMS.with_borrow_mut(|histograms| {
         let routes = histograms.entry(status).or_default();
-        if let Some(histogram) = routes.get(&route) {
+        if let Some(histogram) = routes.get(route) {
             return histogram.record(duration);
         }
         let histogram =
-            metrics::histogram!(DURATION, "route" => route.clone(), "status" => status.to_string());
+            metrics::histogram!(DURATION, "route" => route.to_owned(), "status" => status.to_string());
         histogram.record(duration);
-        routes.insert(route, histogram);
+        routes.insert(route.to_owned(), histogram);
     });
 }

@@ -190,11 +190,12 @@ impl Server {
                             Err(refused) => refused,
                         };
                         let mut response = observe::explained(answer);
+                        let is_private = terms.is_private;
                         gate.tell(terms, response.headers_mut());
                         if let Some(stamp) = stamped {
                             stamp(response.headers_mut());
                         }
-                        Ok(observe::finish(response, started))
+                        Ok(observe::finish(response, is_private, started))
                     }
                 })
         };
@@ -229,6 +230,11 @@ pub fn shared_routes(config: &mut web::ServiceConfig) {
     metrics::routes(config);
 }
 
+/// A resource whose name is its path: what it answers is counted under it, and no text is made for that.
+pub fn named(path: &str) -> Resource {
+    web::resource(path).name(path)
+}
+
 /// A resource that answers `GET`, and `HEAD` with the same headers; every other method 405.
 pub fn readable<F, Args>(path: &str, handler: F) -> Resource
 where
@@ -236,7 +242,7 @@ where
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    web::resource(path)
+    named(path)
         .route(web::get().to(handler.clone()))
         .route(web::head().to(handler))
 }

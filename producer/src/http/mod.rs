@@ -11,6 +11,7 @@ mod records;
 mod verdict;
 
 use actix_web::web;
+use common::http::named;
 
 pub use door::Door;
 
@@ -24,9 +25,9 @@ pub fn routes(door: Door) -> impl Fn(&mut web::ServiceConfig) + Clone + Send + '
     move |config: &mut web::ServiceConfig| {
         config.app_data(door.clone());
         for path in ORDER_PATHS {
-            config.service(web::resource(path).route(web::post().to(orders::accept)));
+            config.service(named(path).route(web::post().to(orders::accept)));
         }
-        config.service(web::resource(BATCH_PATH).route(web::post().to(batch::accept)));
+        config.service(named(BATCH_PATH).route(web::post().to(batch::accept)));
         docs.routes(config);
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use actix_web::web::{self, Bytes};
 use actix_web::{App, HttpResponse, HttpServer, Responder};
 use clap::Parser;
-use common::http::{Health, Readiness, Server, ServerConfig, unstamped};
+use common::http::{Health, Readiness, Server, ServerConfig, named, unstamped};
 use common::{shutdown, telemetry};
 use metrics_exporter_prometheus::PrometheusHandle;
 use producer::request::{Arrival, Record, new_order_id};
@@ -75,7 +75,7 @@ async fn serve(
 }
 
 fn validating(config: &mut web::ServiceConfig) {
-    config.service(web::resource("/orders").route(web::post().to(validate)));
+    config.service(named("/orders").route(web::post().to(validate)));
 }
 
 async fn validate(body: Bytes) -> impl Responder {

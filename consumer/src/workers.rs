@@ -205,6 +205,9 @@ impl Attempts<'_> {
             Err(error @ (StoreError::Transient { .. } | StoreError::Condemned { .. })) => {
                 if let StoreError::Transient { cause, .. } = &error {
                     observe::retry(cause);
+                    if self.leaving.is_cancelled() {
+                        return Err(halt(error));
+                    }
                 }
                 tracing::debug!(%error, "every record is decoded");
                 let decoded = self.worker.decode(slice.records(), None);

@@ -42,8 +42,8 @@ impl KnownOrders {
     }
 }
 
-/// A session that has said which orders it knows. They stay known in it, whatever happens; another session may be one with a
-/// database that was restored.
+/// A session that has said which orders it knows. In its database they stay known, as what is purged still is; another session may
+/// be one with a database that was restored.
 #[derive(Debug)]
 pub struct Informed {
     pub(super) session: Object,

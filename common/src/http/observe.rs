@@ -95,15 +95,7 @@ thread_local! {
 
 fn record(response: &ServiceResponse, duration: Duration) {
     let status = response.status().as_u16();
-    let request = response.request();
-    let pattern;
-    let route = match request.match_name() {
-        Some(name) => name,
-        None => {
-            pattern = request.match_pattern();
-            pattern.as_deref().unwrap_or(NO_ROUTE)
-        }
-    };
+    let route = response.request().match_name().unwrap_or(NO_ROUTE);
     HISTOGRAMS.with_borrow_mut(|histograms| {
         let routes = histograms.entry(status).or_default();
         if let Some(histogram) = routes.get(route) {

@@ -230,7 +230,7 @@ pub fn shared_routes(config: &mut web::ServiceConfig) {
     metrics::routes(config);
 }
 
-/// A resource whose name is its path: what it answers is counted under it, and no text is made for that.
+/// A resource whose name is its path, under which what it answers is counted: every resource is made by this, or counted as none.
 pub fn named(path: &str) -> Resource {
     web::resource(path).name(path)
 }

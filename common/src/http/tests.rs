@@ -80,7 +80,7 @@ pub(super) fn start_with(readiness: Readiness, arguments: &[&str]) -> Running {
             };
             async move { answer.map_err(no_room) }
         };
-        let thing = web::resource("/thing")
+        let thing = named("/thing")
             .route(web::get().to(async || HttpResponse::Ok().body("thing")))
             .route(web::head().to(async || HttpResponse::Ok().body("thing")))
             .route(web::post().to(async |body: web::Bytes| body));

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, ensure};
 use lab::orders::Orders;
 use lab::{Record, Trio, eventually};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::PATIENCE;
@@ -125,6 +126,34 @@ async fn apply_at_the_second_attempt(trio: &Trio, value: &Value) -> anyhow::Resu
     .await;
     holder.batch_execute("ROLLBACK").await?;
     trio.quiet(PATIENCE).await
+}
+
+#[tokio::test]
+async fn every_described_path_is_counted_as_itself() -> anyhow::Result<()> {
+    const COUNT: &str = "http_request_duration_seconds_count";
+    let trio = Trio::start().await?;
+    for service in [&trio.producer, &trio.query_api] {
+        let described = trio.http.json(&service.url("/openapi.json")).await?;
+        let paths = described["paths"].as_object().context("paths")?;
+        ensure!(paths.len() > 3, "{paths:?}");
+        for (path, methods) in paths {
+            let method = if methods.get("get").is_some() {
+                Method::HEAD
+            } else {
+                Method::POST
+            };
+            let asked = path.replace(['{', '}'], "");
+            trio.http.request(method, &service.url(&asked), &[]).await?;
+        }
+        trio.http.get(&service.url("/nothing/there")).await?;
+        let metrics = service.metrics().await?;
+        for path in paths.keys() {
+            let counted = metrics.sum(COUNT, &[("route", path)]);
+            ensure!(counted > 0.0, "{path} of {}", service.name());
+        }
+        assert_eq!(metrics.sum(COUNT, &[("route", "none")]), 1.0);
+    }
+    Ok(())
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use arrayvec::ArrayString;
 use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;
 
@@ -23,8 +24,10 @@ impl InvalidId {
 }
 
 /// An order's identity: 1–64 of `A-Z a-z 0-9 . _ ~ : -`, the first a letter or a digit.
+///
+/// It is short, and every order and every look-up has one: it lies where it is held and not on the heap.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct OrderId(Box<str>);
+pub struct OrderId(ArrayString<{ OrderId::MAX_LENGTH }>);
 
 impl OrderId {
     pub const MAX_LENGTH: usize = 64;
@@ -34,10 +37,9 @@ impl OrderId {
     /// # Errors
     /// [`InvalidId`] names the rule.
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
-        if Self::allows(text) {
-            Ok(Self(text.into()))
-        } else {
-            Err(InvalidId::new(Self::RULE, text))
+        match ArrayString::from(text) {
+            Ok(id) if Self::allows(text) => Ok(Self(id)),
+            _ => Err(InvalidId::new(Self::RULE, text)),
         }
     }
 
@@ -53,7 +55,9 @@ impl OrderId {
     /// A UUID's hyphenated form is always a valid id.
     #[must_use]
     pub fn from_uuid(uuid: Uuid) -> Self {
-        Self(uuid.hyphenated().to_string().into())
+        let mut buffer = Uuid::encode_buffer();
+        let text: &str = uuid.hyphenated().encode_lower(&mut buffer);
+        Self(ArrayString::from(text).expect("a UUID is shorter"))
     }
 
     #[must_use]

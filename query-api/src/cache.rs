@@ -45,7 +45,7 @@ pub struct Failed<E> {
 
 /// Answers by what they answer.
 pub struct Cache {
-    answers: Moka<Key, Arc<Answer>>,
+    answers: Moka<Key, Answer>,
     touches: Arc<Touches>,
     metrics: Metrics,
 }
@@ -60,7 +60,7 @@ struct Metrics {
 impl Cache {
     #[must_use]
     pub fn new(capacity_bytes: u64, touches: Arc<Touches>) -> Self {
-        let weigh = |key: &Key, answer: &Arc<Answer>| {
+        let weigh = |key: &Key, answer: &Answer| {
             let bytes = key.heap_bytes() + answer.bytes() + ENTRY_OVERHEAD_BYTES;
             u32::try_from(bytes).unwrap_or(u32::MAX)
         };
@@ -93,7 +93,7 @@ impl Cache {
         key: &Key,
         seen: Tick,
         load: impl Fn() -> F,
-    ) -> Result<(Arc<Answer>, Origin), Arc<Failed<E>>>
+    ) -> Result<(Answer, Origin), Arc<Failed<E>>>
     where
         E: Send + Sync + 'static,
         L: Into<Loaded>,
@@ -119,7 +119,7 @@ impl Cache {
         key: &Key,
         seen: Tick,
         load: impl Fn() -> F,
-    ) -> Result<(Arc<Answer>, Origin), Arc<Failed<E>>>
+    ) -> Result<(Answer, Origin), Arc<Failed<E>>>
     where
         E: Send + Sync + 'static,
         L: Into<Loaded>,
@@ -145,7 +145,7 @@ impl Cache {
         &self,
         key: &Key,
         reading: impl Future<Output = Result<L, E>>,
-    ) -> Result<(Arc<Answer>, Origin), Arc<Failed<E>>>
+    ) -> Result<(Answer, Origin), Arc<Failed<E>>>
     where
         E: Send + Sync + 'static,
         L: Into<Loaded>,
@@ -222,7 +222,7 @@ impl Cache {
     async fn load<E, L>(
         &self,
         reading: impl Future<Output = Result<L, E>>,
-    ) -> Result<Arc<Answer>, Failed<E>>
+    ) -> Result<Answer, Failed<E>>
     where
         L: Into<Loaded>,
     {
@@ -235,9 +235,9 @@ impl Cache {
     }
 
     /// Drops `outdated` and nothing that came in its place.
-    async fn drop_answer(&self, key: &Key, outdated: &Arc<Answer>) {
-        let still_there = |entry: Option<moka::Entry<Key, Arc<Answer>>>| {
-            let same = entry.is_some_and(|entry| Arc::ptr_eq(entry.value(), outdated));
+    async fn drop_answer(&self, key: &Key, outdated: &Answer) {
+        let still_there = |entry: Option<moka::Entry<Key, Answer>>| {
+            let same = entry.is_some_and(|entry| entry.value().is(outdated));
             std::future::ready(if same { Op::Remove } else { Op::Nop })
         };
         self.answers

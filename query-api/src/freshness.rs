@@ -61,10 +61,10 @@ fn header(time: &[u8]) -> HeaderValue {
     HeaderValue::from_bytes(time).expect("a time is visible ASCII")
 }
 
-/// Whether what was seen at `looked_at` is older than [`BOUND`] by now: the database is away, or slow.
+/// Whether what was seen at `looked_at` is older than [`BOUND`] at `now`: the database is away, or slow.
 #[must_use]
-pub fn is_stale(looked_at: Instant) -> bool {
-    looked_at.elapsed() > BOUND
+pub fn is_stale(looked_at: Instant, now: Instant) -> bool {
+    now.duration_since(looked_at) > BOUND
 }
 
 /// Whether the last look came back.

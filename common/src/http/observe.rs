@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix_web::ResponseError;
 use actix_web::body::MessageBody;
@@ -29,11 +29,11 @@ const PRIVATE_NO_CACHE: HeaderValue = HeaderValue::from_static("private, no-cach
 pub(super) fn finish(
     mut response: ServiceResponse,
     is_private: bool,
-    started: Instant,
+    duration: Duration,
 ) -> ServiceResponse<impl MessageBody> {
     let is_error = response.status().is_client_error() || response.status().is_server_error();
     secure(response.headers_mut(), is_error, is_private);
-    record(&response, started.elapsed());
+    record(&response, duration);
     in_turn(response)
 }
 
@@ -59,13 +59,15 @@ fn secure(headers: &mut HeaderMap, is_error: bool, is_private: bool) {
 /// Called first: with a problem document where there should be one.
 pub(super) fn explained(response: ServiceResponse) -> ServiceResponse {
     let status = response.status();
-    let is_error = status.is_client_error() || status.is_server_error();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
     let content_type = response.headers().get(header::CONTENT_TYPE);
-    let answered = content_type.is_some_and(|value| {
+    let is_explained = content_type.is_some_and(|value| {
         value.as_bytes().starts_with(PROBLEM_JSON.as_bytes())
             || value.as_bytes().starts_with(b"application/json")
     });
-    if !is_error || answered {
+    if is_explained {
         return response;
     }
     let allow = match status {

@@ -138,7 +138,8 @@ impl Server {
     /// Answers `routes`, `/health…` and `/metrics` until `stop` is cancelled; then takes no more connections and returns
     /// when the requests in flight are answered, or after `shutdown_timeout`.
     ///
-    /// `stamp` is called before a request that was let in is looked at; what it returns, with the headers of the answer.
+    /// `stamp` is called before a request that was let in is looked at; what it returns, with the headers of the answer and
+    /// the time when that was there.
     ///
     /// # Errors
     /// The server cannot be set up, or its threads ended unexpectedly.
@@ -153,7 +154,7 @@ impl Server {
     where
         R: Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
         S: Fn() -> F + Clone + Send + 'static,
-        F: FnOnce(&mut HeaderMap) + 'static,
+        F: FnOnce(&mut HeaderMap, Instant) + 'static,
     {
         // Ends with this function, however that ends.
         let _upkeep = AbortOnDropHandle::new(tokio::spawn(keep_up(recorded.clone())));
@@ -192,10 +193,11 @@ impl Server {
                         let mut response = observe::explained(answer);
                         let is_private = terms.is_private;
                         gate.tell(terms, response.headers_mut());
+                        let now = Instant::now();
                         if let Some(stamp) = stamped {
-                            stamp(response.headers_mut());
+                            stamp(response.headers_mut(), now);
                         }
-                        Ok(observe::finish(response, is_private, started))
+                        Ok(observe::finish(response, is_private, now - started))
                     }
                 })
         };
@@ -222,7 +224,7 @@ fn workers(config: &ServerConfig) -> usize {
 }
 
 /// For [`Server::run`], where answers say nothing of when they were made.
-pub fn unstamped(_: &mut HeaderMap) {}
+pub fn unstamped(_: &mut HeaderMap, _: Instant) {}
 
 /// What every service answers beside its own.
 pub fn shared_routes(config: &mut web::ServiceConfig) {

@@ -1,6 +1,8 @@
 //! The aggregates that all answers share: read by many, replaced or advanced by the feed alone.
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::PoisonError;
+
+use crossbeam_utils::sync::ShardedLock;
 
 use super::Analytics;
 
@@ -9,9 +11,10 @@ use super::Analytics;
 #[error("the totals are being loaded")]
 pub struct NotLoaded;
 
-/// One [`Analytics`] behind a lock, or none while it is being loaded.
+/// One [`Analytics`] behind a lock, or none while it is being loaded. Many cores read and one task writes twenty times a second:
+/// each reader's core has a part of the lock for itself.
 #[derive(Debug, Default)]
-pub struct Live(RwLock<Option<Analytics>>);
+pub struct Live(ShardedLock<Option<Analytics>>);
 
 impl Live {
     /// Looks at one state; nothing changes while `look` runs, so it should copy what it needs and print later.

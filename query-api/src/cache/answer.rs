@@ -11,16 +11,17 @@ use moka::notification::RemovalCause;
 use tokio::sync::OnceCell;
 
 use super::Key;
-use crate::compression::{self, Compressed, entity_tag};
+use crate::compression::{self, Compressed, tagged};
 use crate::touches::{Slot, Tick};
 
-/// An answer's body, and what tells it from another.
-#[derive(Debug)]
+/// An answer's body, and what tells it from another. A clone is the same answer.
+///
+/// All of a small one that is shared is one piece of memory: whoever sends it counts that piece's holders, which every core
+/// does, and nothing else.
+#[derive(Debug, Clone)]
 pub struct Answer {
     pub body: Bytes,
     pub etag: HeaderValue,
-    /// Made when it is first asked for; `None` in it where it does not pay.
-    compressed: OnceCell<Option<Compressed>>,
     /// Whose order it is, if it is one.
     pub(super) user: Option<Slot>,
     /// Noted before it was read.
@@ -28,29 +29,44 @@ pub struct Answer {
     loaded_at: Instant,
     /// How long that took.
     pub load_time: Duration,
+    /// Where the body is worth compressing.
+    pub large: Option<Arc<Large>>,
+}
+
+/// What there is of a large body alone.
+#[derive(Debug, Default)]
+pub struct Large {
+    /// Made when it is first asked for; `None` in it where it does not pay.
+    compressed: OnceCell<Option<Compressed>>,
     /// While clients are taking it.
     pub sending: SharedRoom,
 }
 
 impl Answer {
-    pub(super) fn new(loaded: Loaded, tick: Tick, load_time: Duration) -> Arc<Self> {
+    pub(super) fn new(loaded: Loaded, tick: Tick, load_time: Duration) -> Self {
         let Loaded { body, user } = loaded;
-        Arc::new(Self {
-            etag: entity_tag(&body),
-            body: body.into(),
-            compressed: OnceCell::new(),
+        let (body, etag) = tagged(body);
+        Self {
+            large: (compression::most_bytes(body.len()) > 0).then(Arc::default),
+            body,
+            etag,
             user,
             tick,
             loaded_at: Instant::now(),
             load_time,
-            sending: SharedRoom::default(),
-        })
+        }
+    }
+
+    /// Whether one is a clone of the other.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        std::ptr::eq(self.etag.as_bytes(), other.etag.as_bytes())
     }
 
     /// The body in gzip with a tag of its own, where that is worth it: made once, for all who ask.
     pub async fn compressed(&self) -> Option<&Compressed> {
         let make = || compression::gzip(self.body.clone(), self.etag.clone());
-        self.compressed.get_or_init(make).await.as_ref()
+        let large = self.large.as_deref()?;
+        large.compressed.get_or_init(make).await.as_ref()
     }
 
     /// With the room that its compressed form may come to need.
@@ -75,11 +91,8 @@ impl From<Vec<u8>> for Loaded {
 
 /// How long answers live, and what ends them. It is recorded at their end: a clock and a histogram at every hit would cost
 /// more than the hit.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "moka hands the last reference over"
-)]
-pub(super) fn record_age(_: Arc<Key>, answer: Arc<Answer>, cause: RemovalCause) {
+#[expect(clippy::needless_pass_by_value, reason = "moka hands it over")]
+pub(super) fn record_age(_: Arc<Key>, answer: Answer, cause: RemovalCause) {
     let cause = match cause {
         RemovalCause::Size => "size",
         RemovalCause::Explicit => "outdated",

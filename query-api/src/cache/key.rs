@@ -54,11 +54,11 @@ impl Key {
 
     pub(super) fn heap_bytes(&self) -> usize {
         match self {
-            Self::Order(order_id) => order_id.as_str().len(),
             Self::OrdersOfUser { user_id, .. } | Self::SeriesOfUser { user_id, .. } => {
                 user_id.as_str().len()
             }
-            Self::ActiveUsers { .. }
+            Self::Order(_)
+            | Self::ActiveUsers { .. }
             | Self::NewestOrders { .. }
             | Self::Question(_)
             | Self::Chart(_) => 0,

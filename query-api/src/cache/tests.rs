@@ -130,7 +130,6 @@ async fn a_load_that_read_before_a_change_plants_nothing() {
                 .unwrap()
                 .0
                 .body
-                .clone()
         })
     };
     read.notified().await;
@@ -238,13 +237,7 @@ async fn who_has_seen_a_change_is_not_told_that_there_was_nothing_before_it() {
         let cache = Arc::clone(&cache);
         tokio::spawn(async move {
             let load = || async { Ok::<_, &str>(b"here".to_vec()) };
-            cache
-                .answer(&order("o"), seen, load)
-                .await
-                .unwrap()
-                .0
-                .body
-                .clone()
+            cache.answer(&order("o"), seen, load).await.unwrap().0.body
         })
     };
     tokio::task::yield_now().await;

@@ -1,12 +1,13 @@
 //! From an answer in memory to a response, and from what went wrong to a problem.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::body::BoxBody;
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
-use common::http::{HttpError, NoRoom, body_in};
+use common::http::{HttpError, NoRoom, body_in, shared_body};
 
 use super::{State, unavailable};
 use crate::cache::{Answer, Origin};
@@ -95,9 +96,27 @@ pub(super) const CHART: Kind = Kind {
 pub(super) async fn tagged(
     request: &HttpRequest,
     state: &State,
-    (answer, origin): &(Arc<Answer>, Origin),
+    (answer, origin): (Answer, Origin),
     kind: Kind,
 ) -> Result<HttpResponse, HttpError> {
+    let (source, timing) = match origin {
+        Origin::Cache => (MEMORY, HIT),
+        Origin::Load => (kind.loaded_from, miss(answer.load_time)),
+    };
+    let mut response = HttpResponse::Ok();
+    response
+        .insert_header((header::CACHE_CONTROL, REVALIDATE))
+        .insert_header((X_DATA_SOURCE, HeaderValue::from_static(source)))
+        .insert_header((SERVER_TIMING, timing));
+    let Some(large) = &answer.large else {
+        let Answer { body, etag, .. } = answer;
+        return Ok(if matches_tag(request, &etag) {
+            not_modified(response, etag)
+        } else {
+            whole(response, etag, kind, shared_body(body))
+        });
+    };
+    response.insert_header((header::VARY, VARY));
     let compressed = if accepts_gzip(request) {
         answer.compressed().await
     } else {
@@ -107,37 +126,35 @@ pub(super) async fn tagged(
         Some(compressed) => (&compressed.body, &compressed.etag),
         None => (&answer.body, &answer.etag),
     };
-    let is_known = matches_tag(request, etag);
-    let mut response = if is_known {
-        HttpResponse::NotModified()
-    } else {
-        HttpResponse::Ok()
-    };
-    let (source, timing) = match origin {
-        Origin::Cache => (MEMORY, HIT),
-        Origin::Load => (kind.loaded_from, miss(answer.load_time)),
-    };
-    response
-        .insert_header((header::CACHE_CONTROL, REVALIDATE))
-        .insert_header((header::VARY, VARY))
-        .insert_header((header::ETAG, etag.clone()))
-        .insert_header((X_DATA_SOURCE, HeaderValue::from_static(source)))
-        .insert_header((SERVER_TIMING, timing));
-    if is_known {
-        return Ok(response.finish());
+    if matches_tag(request, etag) {
+        return Ok(not_modified(response, etag.clone()));
     }
-    let body = answer
+    let body = large
         .sending
         .body_in(&state.sending, body.clone(), answer.body.len())
         .map_err(too_many_large)?;
     if compressed.is_some() {
         response.insert_header((header::CONTENT_ENCODING, GZIP));
     }
-    response.insert_header((
-        header::CONTENT_TYPE,
-        HeaderValue::from_static(kind.content_type),
-    ));
-    Ok(response.body(body))
+    Ok(whole(response, etag.clone(), kind, body))
+}
+
+fn not_modified(mut response: HttpResponseBuilder, etag: HeaderValue) -> HttpResponse {
+    response.status(StatusCode::NOT_MODIFIED);
+    response.insert_header((header::ETAG, etag)).finish()
+}
+
+fn whole(
+    mut response: HttpResponseBuilder,
+    etag: HeaderValue,
+    kind: Kind,
+    body: BoxBody,
+) -> HttpResponse {
+    let content_type = HeaderValue::from_static(kind.content_type);
+    response
+        .insert_header((header::ETAG, etag))
+        .insert_header((header::CONTENT_TYPE, content_type))
+        .body(body)
 }
 
 /// An answer that is not worth a tag: from memory, or loaded for this client alone within `load_time`.

@@ -16,13 +16,14 @@ mod totals;
 mod users;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{self, Duration};
 
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::web;
 use common::http::{Health, HttpError, Readiness, Room};
 use common::ids::Currency;
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 use crate::analytics::Live;
 use crate::cache::Cache;
@@ -163,9 +164,9 @@ pub fn routes(config: &mut web::ServiceConfig, state: &State) {
 }
 
 /// What an answer to a request that is looked at from now on says of its age, unless its handler has said more.
-pub fn as_of(freshness: &OwnFreshness) -> impl FnOnce(&mut HeaderMap) + use<> {
+pub fn as_of(freshness: &OwnFreshness) -> impl FnOnce(&mut HeaderMap, time::Instant) + use<> {
     let seen = freshness.look(|freshness| freshness.seen.clone());
-    move |headers| {
+    move |headers, now| {
         // What anybody may keep for a day is about no order, and is not old because the database is away.
         let is_public = headers
             .get(header::CACHE_CONTROL)
@@ -174,14 +175,14 @@ pub fn as_of(freshness: &OwnFreshness) -> impl FnOnce(&mut HeaderMap) + use<> {
             && !is_public
             && !headers.contains_key(&X_AS_OF)
         {
-            tell(&seen, headers);
+            tell(&seen, headers, now.into());
         }
     }
 }
 
-fn tell(seen: &Seen, headers: &mut HeaderMap) {
+fn tell(seen: &Seen, headers: &mut HeaderMap, now: Instant) {
     headers.insert(X_AS_OF, seen.as_of_header.clone());
-    if is_stale(seen.looked_at) {
+    if is_stale(seen.looked_at, now) {
         headers.insert(X_STALE.0, X_STALE.1);
     }
 }

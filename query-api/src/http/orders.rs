@@ -43,9 +43,9 @@ async fn order(request: HttpRequest, state: web::Data<State>) -> Result<HttpResp
     let order_id = OrderId::parse(request.match_info().query("order_id"))
         .map_err(|_| LoadError::UnknownOrder.to_http())?;
     let (found, seen) = find_order(&state, order_id, wait).await?;
-    let mut response = tagged(&request, &state, &found, ROWS).await?;
+    let mut response = tagged(&request, &state, found, ROWS).await?;
     if !wait.is_zero() {
-        tell(&seen, response.headers_mut());
+        tell(&seen, response.headers_mut(), Instant::now());
     }
     Ok(response)
 }
@@ -55,7 +55,7 @@ async fn find_order(
     state: &State,
     order_id: OrderId,
     wait: Duration,
-) -> Result<((Arc<Answer>, Origin), Arc<Seen>), HttpError> {
+) -> Result<((Answer, Origin), Arc<Seen>), HttpError> {
     // Whoever waits for nothing needs no clock.
     let deadline = (!wait.is_zero()).then(|| Instant::now() + wait);
     let key = Key::Order(order_id.clone());
@@ -177,7 +177,7 @@ async fn first_page_of_user(
     let load = || load_orders_of_user(state, &user_id, limit, (Timestamp::MAX, OrderNo::MAX));
     let loaded = state.cache.answer(&key, seen.tick, load).await;
     let loaded = loaded.map_err(|failed| failed.error.to_http())?;
-    tagged(request, state, &loaded, ROWS).await
+    tagged(request, state, loaded, ROWS).await
 }
 
 async fn first_page(
@@ -192,7 +192,7 @@ async fn first_page(
         .answer(&Key::NewestOrders { limit }, seen.tick, load)
         .await;
     let loaded = loaded.map_err(|failed| failed.error.to_http())?;
-    tagged(request, state, &loaded, ROWS).await
+    tagged(request, state, loaded, ROWS).await
 }
 
 async fn load_orders_of_user(

@@ -108,13 +108,7 @@ async fn a_load_held_open_across_a_commit_plants_nothing() {
                 go_on.notified().await;
                 page
             };
-            cache
-                .answer(&key, before, load)
-                .await
-                .unwrap()
-                .0
-                .body
-                .clone()
+            cache.answer(&key, before, load).await.unwrap().0.body
         })
     };
     has_read.notified().await;

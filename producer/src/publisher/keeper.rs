@@ -8,6 +8,9 @@ use std::time::Duration;
 use common::http::Readiness;
 use common::retry::Backoff;
 
+#[cfg(target_os = "linux")]
+use preempt_rt::sched::{Pid, Scheduler, SchedulerParams, set_scheduler};
+
 use super::Link;
 use super::client::{Client, said};
 use super::topic::{self, Topic};
@@ -49,6 +52,7 @@ impl Keeper {
     }
 
     pub(super) fn run(mut self) {
+        take_turns();
         let mut wait = Duration::ZERO;
         while self.pause(wait) {
             wait = match self.fatal_error() {
@@ -158,3 +162,18 @@ impl Keeper {
         self.link.set_readiness(readiness);
     }
 }
+
+/// This thread, and those that Kafka's client begins from here, wait for their turn when they are woken (`SCHED_BATCH`). Else
+/// the system runs them at once: where all cores are busy they stop whoever answers requests, for each few records, which then
+/// go out by themselves. On a core that is free they run as soon as ever.
+#[cfg(target_os = "linux")]
+fn take_turns() {
+    let params = SchedulerParams { priority: 0 };
+    if let Err(error) = set_scheduler(Pid::current_thread(), Scheduler::SCHED_BATCH, params) {
+        tracing::debug!(%error, "kafka's client does not wait for its turn");
+    }
+}
+
+/// Other systems have no such policy.
+#[cfg(not(target_os = "linux"))]
+fn take_turns() {}

@@ -280,6 +280,48 @@ async fn two_hundred_idle_and_fifty_slow_connections_are_not_felt_by_others() {
     assert!(resident < 300.0 * 1024.0 * 1024.0, "{resident} bytes");
 }
 
+/// The scheduling policy of each of a process's threads, with its name: the 41st field, counted behind the name, which may
+/// hold anything.
+#[cfg(target_os = "linux")]
+fn policies(process: i32) -> Vec<(String, u32)> {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let stats = threads.map(|thread| std::fs::read_to_string(thread.unwrap().path().join("stat")));
+    let policy = |stat: String| {
+        let (head, fields) = stat.rsplit_once(") ").unwrap();
+        let (_, name) = head.split_once('(').unwrap();
+        let policy = fields.split_whitespace().nth(38).unwrap();
+        (name.to_owned(), policy.parse().unwrap())
+    };
+    // A thread may end meanwhile.
+    stats.filter_map(Result::ok).map(policy).collect()
+}
+
+/// Else it would stop whoever answers requests for each few records.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn kafkas_client_waits_for_its_turn_and_who_answers_does_not() {
+    const SCHED_OTHER: u32 = 0;
+    const SCHED_BATCH: u32 = 3;
+    let topic = lab::topic(1).await;
+    let address = lab::free_address();
+    let mut producer = lab::Program::named("producer")
+        .set("PRODUCER_ADDRESS", address)
+        .set("KAFKA_BROKERS", topic.brokers())
+        .set("KAFKA_TOPIC", topic.name())
+        .serve("producer", address)
+        .unwrap();
+    producer.ready().await;
+    let policies = policies(producer.process().unwrap().number());
+    for (beginning, policy) in [("rdk:", SCHED_BATCH), ("actix-", SCHED_OTHER)] {
+        let mut named = policies
+            .iter()
+            .filter(|(name, _)| name.starts_with(beginning));
+        assert!(named.clone().count() > 0, "{beginning}: {policies:?}");
+        assert!(named.all(|(_, is)| *is == policy), "{policies:?}");
+    }
+    producer.stop_within(PATIENCE).await.unwrap();
+}
+
 /// `cargo test --release -p producer -- --ignored two_thousand --nocapture`, on a machine that does nothing else.
 #[tokio::test]
 #[ignore = "a measurement: it needs a quiet machine and some thousand open files"]

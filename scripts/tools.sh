@@ -46,7 +46,7 @@ tool_package() { # TOOL
     cc | c++ | make) echo build-essential ;;
     libssl) echo libssl-dev ;;
     xz) echo xz-utils ;;
-    setsid | flock | setpriv) echo util-linux ;;
+    setsid | flock | setpriv | chrt) echo util-linux ;;
     browser) echo chromium ;;
     chromedriver) echo chromium-driver ;;
     *) echo "$1" ;;

@@ -28,7 +28,7 @@ run_workbench() { # PROGRAM ARGUMENT…
   {
     ensure_rust
     ensure_tools "${BUILD_TOOLS[@]}" "${SERVER_TOOLS[@]}"
-    [[ $program != bench ]] || ensure_tools wrk
+    [[ $program != bench ]] || ensure_tools wrk chrt
     servers_are_fetched || ensure_tools "${FETCH_TOOLS[@]}"
     build_release
     binaries=$(release_directory)

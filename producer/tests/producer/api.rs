@@ -147,6 +147,7 @@ async fn the_page_shows_the_calls_in_a_browser_without_anything_from_elsewhere()
         policy.contains("default-src 'none'; script-src 'self';"),
         "{policy}"
     );
+    assert_eq!(page.headers()["referrer-policy"], "no-referrer");
     assert!(!page.text().await.unwrap().contains("//"));
     for (file, contains) in [
         ("swagger-ui-bundle.js", "SwaggerUIBundle"),

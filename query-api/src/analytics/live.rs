@@ -12,7 +12,7 @@ use super::Analytics;
 pub struct NotLoaded;
 
 /// One [`Analytics`] behind a lock, or none while it is being loaded. Many cores read and one task writes twenty times a second:
-/// each reader's core has a part of the lock for itself.
+/// each reading thread has a part of the lock for itself.
 #[derive(Debug, Default)]
 pub struct Live(ShardedLock<Option<Analytics>>);
 

@@ -103,25 +103,29 @@ pub(super) async fn tagged(
         Origin::Cache => (MEMORY, HIT),
         Origin::Load => (kind.loaded_from, miss(answer.load_time)),
     };
-    let mut response = HttpResponse::Ok();
-    response
-        .insert_header((header::CACHE_CONTROL, REVALIDATE))
-        .insert_header((X_DATA_SOURCE, HeaderValue::from_static(source)))
-        .insert_header((SERVER_TIMING, timing));
+    let begin = || {
+        let mut response = HttpResponse::Ok();
+        response
+            .insert_header((header::CACHE_CONTROL, REVALIDATE))
+            .insert_header((X_DATA_SOURCE, HeaderValue::from_static(source)))
+            .insert_header((SERVER_TIMING, timing));
+        response
+    };
     let Some(large) = &answer.large else {
         let Answer { body, etag, .. } = answer;
         return Ok(if matches_tag(request, &etag) {
-            not_modified(response, etag)
+            not_modified(begin(), etag)
         } else {
-            whole(response, etag, kind, shared_body(body))
+            whole(begin(), etag, kind, shared_body(body))
         });
     };
-    response.insert_header((header::VARY, VARY));
     let compressed = if accepts_gzip(request) {
         answer.compressed().await
     } else {
         None
     };
+    let mut response = begin();
+    response.insert_header((header::VARY, VARY));
     let (body, etag) = match compressed {
         Some(compressed) => (&compressed.body, &compressed.etag),
         None => (&answer.body, &answer.etag),

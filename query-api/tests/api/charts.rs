@@ -123,11 +123,9 @@ async fn users_are_drawn_in_order_and_their_ids_stay_text() {
 async fn a_chart_runs_nothing_and_its_style_is_the_one_that_is_allowed() {
     let (_database, _writer, app) = with_orders(&[]).await;
     for path in ["/charts/sales.svg", "/charts/top-users.svg"] {
-        let policy = app
-            .get(path)
-            .await
-            .header("content-security-policy")
-            .to_owned();
+        let chart = app.get(path).await;
+        assert_eq!(chart.header("referrer-policy"), "no-referrer");
+        let policy = chart.header("content-security-policy");
         assert!(
             policy.starts_with("default-src 'none'; style-src 'sha256-"),
             "{policy}"

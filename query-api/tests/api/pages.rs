@@ -36,6 +36,7 @@ async fn pages_run_nothing_but_their_own_files_and_are_sent_once() {
             "{policy}"
         );
         assert_eq!(page.header("x-content-type-options"), "nosniff");
+        assert_eq!(page.header("referrer-policy"), "no-referrer");
         let again = app
             .request(Method::GET, path, &[("if-none-match", page.header("etag"))])
             .await;

@@ -27,14 +27,9 @@ pub(crate) fn entity_tag(body: &[u8]) -> HeaderValue {
     quoted(&ContentHash::of(body).to_string())
 }
 
-/// A body with its entity tag. A small one's lie in one piece of memory: who sends both counts one piece's holders, and finds
-/// it once. The server library may keep an answer's headers for a while after it was sent, so a large body has a tag of its own.
-pub(crate) fn tagged(mut body: Vec<u8>) -> (Bytes, HeaderValue) {
-    let tag = entity_tag(&body);
-    if body.len() >= LEAST_BYTES {
-        return (body.into(), tag);
-    }
-    let length = body.len();
+/// A body and its entity tag in one piece of memory, which stays as long as either does.
+pub(crate) fn with_its_tag(mut body: Vec<u8>) -> (Bytes, HeaderValue) {
+    let (tag, length) = (entity_tag(&body), body.len());
     body.reserve_exact(tag.len());
     body.extend_from_slice(tag.as_bytes());
     let mut body = Bytes::from(body);

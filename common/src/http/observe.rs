@@ -20,7 +20,9 @@ const DURATION: &str = "http_request_duration_seconds";
 const NO_ROUTE: &str = "none";
 
 const NO_SNIFFING: HeaderValue = HeaderValue::from_static("nosniff");
-const NO_PAGE: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
+const NO_PAGE: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 const PRIVATE_NO_CACHE: HeaderValue = HeaderValue::from_static("private, no-cache");
@@ -47,6 +49,7 @@ fn secure(headers: &mut HeaderMap, is_error: bool, is_private: bool) {
             headers.insert(name, value);
         }
     };
+    unless_said(header::REFERRER_POLICY, NO_REFERRER);
     unless_said(header::CONTENT_SECURITY_POLICY, NO_PAGE);
     if is_error || is_private {
         unless_said(header::CACHE_CONTROL, NO_STORE);

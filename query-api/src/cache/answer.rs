@@ -11,13 +11,14 @@ use moka::notification::RemovalCause;
 use tokio::sync::OnceCell;
 
 use super::Key;
-use crate::compression::{self, Compressed, tagged};
+use crate::compression::{self, Compressed, entity_tag, with_its_tag};
 use crate::touches::{Slot, Tick};
 
 /// An answer's body, and what tells it from another. A clone is the same answer.
 ///
 /// All of a small one that is shared is one piece of memory: whoever sends it counts that piece's holders, which every core
-/// does, and nothing else.
+/// does, and nothing else. The server library keeps an answer's headers for a while after it was sent: a large body's tag lies
+/// elsewhere, so that it does not keep the body.
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub body: Bytes,
@@ -45,9 +46,16 @@ pub struct Large {
 impl Answer {
     pub(super) fn new(loaded: Loaded, tick: Tick, load_time: Duration) -> Self {
         let Loaded { body, user } = loaded;
-        let (body, etag) = tagged(body);
+        let large = (compression::most_bytes(body.len()) > 0).then(Arc::default);
+        let (body, etag) = match large {
+            Some(_) => {
+                let etag = entity_tag(&body);
+                (body.into(), etag)
+            }
+            None => with_its_tag(body),
+        };
         Self {
-            large: (compression::most_bytes(body.len()) > 0).then(Arc::default),
+            large,
             body,
             etag,
             user,
@@ -63,10 +71,10 @@ impl Answer {
     }
 
     /// The body in gzip with a tag of its own, where that is worth it: made once, for all who ask.
-    pub async fn compressed(&self) -> Option<&Compressed> {
+    pub async fn compressed(&self) -> Option<Compressed> {
         let make = || compression::gzip(self.body.clone(), self.etag.clone());
         let large = self.large.as_deref()?;
-        large.compressed.get_or_init(make).await.as_ref()
+        large.compressed.get_or_init(make).await.clone()
     }
 
     /// With the room that its compressed form may come to need.

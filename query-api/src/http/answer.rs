@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use actix_web::body::BoxBody;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use common::http::{HttpError, NoRoom, body_in, shared_body};
 
 use super::{State, unavailable};
 use crate::cache::{Answer, Origin};
+use crate::compression::Compressed;
 use crate::gate::Crowded;
 use crate::repo::RepoError;
 use crate::views::NoAnswer;
@@ -99,66 +98,53 @@ pub(super) async fn tagged(
     (answer, origin): (Answer, Origin),
     kind: Kind,
 ) -> Result<HttpResponse, HttpError> {
-    let (source, timing) = match origin {
-        Origin::Cache => (MEMORY, HIT),
-        Origin::Load => (kind.loaded_from, miss(answer.load_time)),
-    };
-    let begin = || {
-        let mut response = HttpResponse::Ok();
-        response
-            .insert_header((header::CACHE_CONTROL, REVALIDATE))
-            .insert_header((X_DATA_SOURCE, HeaderValue::from_static(source)))
-            .insert_header((SERVER_TIMING, timing));
-        response
-    };
-    let Some(large) = &answer.large else {
-        let Answer { body, etag, .. } = answer;
-        return Ok(if matches_tag(request, &etag) {
-            not_modified(begin(), etag)
-        } else {
-            whole(begin(), etag, kind, shared_body(body))
-        });
-    };
     let compressed = if accepts_gzip(request) {
         answer.compressed().await
     } else {
         None
     };
-    let mut response = begin();
-    response.insert_header((header::VARY, VARY));
-    let (body, etag) = match compressed {
-        Some(compressed) => (&compressed.body, &compressed.etag),
-        None => (&answer.body, &answer.etag),
+    let is_compressed = compressed.is_some();
+    let (source, timing) = match origin {
+        Origin::Cache => (MEMORY, HIT),
+        Origin::Load => (kind.loaded_from, miss(answer.load_time)),
     };
-    if matches_tag(request, etag) {
-        return Ok(not_modified(response, etag.clone()));
+    let (length, large) = (answer.body.len(), answer.large);
+    let (body, etag) = match compressed {
+        Some(Compressed { body, etag }) => (body, etag),
+        None => (answer.body, answer.etag),
+    };
+    let is_known = matches_tag(request, &etag);
+    let mut response = if is_known {
+        HttpResponse::NotModified()
+    } else {
+        HttpResponse::Ok()
+    };
+    response
+        .insert_header((header::CACHE_CONTROL, REVALIDATE))
+        .insert_header((header::ETAG, etag))
+        .insert_header((X_DATA_SOURCE, HeaderValue::from_static(source)))
+        .insert_header((SERVER_TIMING, timing));
+    if large.is_some() {
+        response.insert_header((header::VARY, VARY));
     }
-    let body = large
-        .sending
-        .body_in(&state.sending, body.clone(), answer.body.len())
-        .map_err(too_many_large)?;
-    if compressed.is_some() {
+    if is_known {
+        return Ok(response.finish());
+    }
+    let body = match large {
+        Some(large) => large
+            .sending
+            .body_in(&state.sending, body, length)
+            .map_err(too_many_large)?,
+        None => shared_body(body),
+    };
+    if is_compressed {
         response.insert_header((header::CONTENT_ENCODING, GZIP));
     }
-    Ok(whole(response, etag.clone(), kind, body))
-}
-
-fn not_modified(mut response: HttpResponseBuilder, etag: HeaderValue) -> HttpResponse {
-    response.status(StatusCode::NOT_MODIFIED);
-    response.insert_header((header::ETAG, etag)).finish()
-}
-
-fn whole(
-    mut response: HttpResponseBuilder,
-    etag: HeaderValue,
-    kind: Kind,
-    body: BoxBody,
-) -> HttpResponse {
-    let content_type = HeaderValue::from_static(kind.content_type);
-    response
-        .insert_header((header::ETAG, etag))
-        .insert_header((header::CONTENT_TYPE, content_type))
-        .body(body)
+    response.insert_header((
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(kind.content_type),
+    ));
+    Ok(response.body(body))
 }
 
 /// An answer that is not worth a tag: from memory, or loaded for this client alone within `load_time`.

@@ -26,8 +26,6 @@ static CONTENT_SECURITY_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     HeaderValue::from_maybe_shared(policy).expect("a policy is visible ASCII")
 });
 
-const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
-
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .service(readable("/charts/sales.svg", sales))
@@ -79,6 +77,5 @@ async fn chart(
         header::CONTENT_SECURITY_POLICY,
         CONTENT_SECURITY_POLICY.clone(),
     );
-    headers.insert(header::REFERRER_POLICY, NO_REFERRER);
     Ok(response)
 }

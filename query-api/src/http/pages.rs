@@ -13,10 +13,6 @@ const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; base-uri 'none'; \
      form-action 'self'; frame-ancestors 'none'",
 );
-const REFERRER_POLICY: (HeaderName, HeaderValue) = (
-    header::REFERRER_POLICY,
-    HeaderValue::from_static("no-referrer"),
-);
 /// Asked for again each time: a new version is seen at once, an old one costs no body.
 const REVALIDATE: (HeaderName, HeaderValue) =
     (header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -104,9 +100,7 @@ fn asset(request: &HttpRequest, name: &str) -> Result<HttpResponse, HttpError> {
     };
     response
         .insert_header(REVALIDATE)
-        .insert_header(REFERRER_POLICY)
-        .insert_header((header::VARY, VARY));
-    response
+        .insert_header((header::VARY, VARY))
         .insert_header((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
         .insert_header((header::ETAG, etag.clone()));
     if is_known {

@@ -214,7 +214,6 @@ async fn page() -> HttpResponse {
     HttpResponse::Ok()
         .content_type(HTML)
         .insert_header(POLICY)
-        .insert_header((header::REFERRER_POLICY, "no-referrer"))
         .insert_header(REVALIDATE)
         .body(PAGE)
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Sub};
 
+use arrayvec::ArrayString;
 use serde::{Serialize, Serializer};
 
 /// Decimals kept: PostgreSQL's NUMERIC(19,4).
@@ -88,24 +89,13 @@ impl Amount {
         (integer_fits && decimals_fit).then(|| Self(units * scale[decimals]))
     }
 
-    /// Appends what the display shows, several times as fast.
+    /// Appends what the display shows.
     pub fn write_digits(self, out: &mut Vec<u8>) {
-        let (integer, fraction) = (self.0 / UNITS_PER_ONE, self.0 % UNITS_PER_ONE);
-        out.extend_from_slice(itoa::Buffer::new().format(integer).as_bytes());
-        let digit = |value: u64| b'0' + u8::try_from(value % 10).expect("a digit");
-        let decimals = [
-            b'.',
-            digit(fraction / 1000),
-            digit(fraction / 100),
-            digit(fraction / 10),
-            digit(fraction),
-        ];
-        let shown = match fraction {
-            _ if fraction % 100 == 0 => 3,
-            _ if fraction % 10 == 0 => 4,
-            _ => 5,
-        };
-        out.extend_from_slice(&decimals[..shown]);
+        out.extend_from_slice(self.text().as_bytes());
+    }
+
+    fn text(self) -> Text {
+        text(false, u128::from(self.0))
     }
 
     #[must_use]
@@ -230,6 +220,10 @@ impl Total {
         self.0
     }
 
+    fn text(self) -> Text {
+        text(self.0 < 0, self.0.unsigned_abs())
+    }
+
     /// This sum divided by how many it is of, to 4 decimals, half to even. `None` of none.
     #[must_use]
     pub fn average(self, count: u64) -> Option<Self> {
@@ -280,27 +274,35 @@ impl Sum for Total {
     }
 }
 
-/// Trailing zeros cut, at least two decimals.
-fn write_units(f: &mut fmt::Formatter<'_>, negative: bool, units: u128) -> fmt::Result {
-    let (one, sign) = (u128::from(UNITS_PER_ONE), if negative { "-" } else { "" });
-    let (integer, fraction) = (units / one, units % one);
-    match fraction {
-        _ if fraction % 100 == 0 => write!(f, "{sign}{integer}.{:02}", fraction / 100),
-        _ if fraction % 10 == 0 => write!(f, "{sign}{integer}.{:03}", fraction / 10),
-        _ => write!(f, "{sign}{integer}.{fraction:04}"),
-    }
-}
+/// Room for every total, its sign and its point.
+type Text = ArrayString<41>;
 
-impl fmt::Display for Amount {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_units(f, false, u128::from(self.0))
+/// Trailing zeros cut, at least two decimals. By hand: each record and each answer carries several, and the formatter takes
+/// several times as long.
+fn text(negative: bool, units: u128) -> Text {
+    let mut text = Text::new();
+    if negative {
+        text.push('-');
     }
-}
-
-impl fmt::Display for Total {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_units(f, self.0 < 0, self.0.unsigned_abs())
+    let fraction = if let Ok(units) = u64::try_from(units) {
+        text.push_str(itoa::Buffer::new().format(units / UNITS_PER_ONE));
+        units % UNITS_PER_ONE
+    } else {
+        let one = u128::from(UNITS_PER_ONE);
+        text.push_str(itoa::Buffer::new().format(units / one));
+        u64::try_from(units % one).expect("less than one")
+    };
+    let digit = |value: u64| char::from(b'0' + u8::try_from(value % 10).expect("a digit"));
+    text.push('.');
+    text.push(digit(fraction / 1000));
+    text.push(digit(fraction / 100));
+    if !fraction.is_multiple_of(100) {
+        text.push(digit(fraction / 10));
     }
+    if !fraction.is_multiple_of(10) {
+        text.push(digit(fraction));
+    }
+    text
 }
 
 macro_rules! as_digits {
@@ -311,10 +313,16 @@ macro_rules! as_digits {
             }
         }
 
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.text())
+            }
+        }
+
         /// A string, so that no reader's float touches it.
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                serializer.serialize_str(&self.text())
             }
         }
     )*};

@@ -24,8 +24,14 @@ pub use periods::{active_users, series_of_user};
 pub use totals::{NoAnswer, answer};
 pub use users::user;
 
+/// Small answers are printed without a larger place having to be found on the way.
+const SMALL_BYTES: usize = 512;
+
 fn json(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).expect("a view is made of strings, numbers and lists of them")
+    let mut printed = Vec::with_capacity(SMALL_BYTES);
+    serde_json::to_writer(&mut printed, value)
+        .expect("a view is made of strings, numbers and lists of them");
+    printed
 }
 
 /// A decimal as a JSON number, digit by digit.

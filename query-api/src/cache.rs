@@ -5,10 +5,13 @@
 //! answer carries the tick that was noted before its snapshot, and is looked at against [`Touches`] whenever it is about
 //! to be used. The cache itself is never told of a change.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::ids::UserId;
+use futures_util::FutureExt as _;
+use futures_util::future::{Either, ready};
 use metrics::{Counter, Histogram, counter, gauge, histogram};
 use moka::future::Cache as Moka;
 use moka::ops::compute::Op;
@@ -88,8 +91,36 @@ impl Cache {
     ///
     /// # Errors
     /// What `load` failed with.
-    pub async fn answer<E, L, F>(
+    pub fn answer<'a, E, L, F>(
+        &'a self,
+        key: &'a Key,
+        seen: Tick,
+        load: impl Fn() -> F + 'a,
+    ) -> impl Future<Output = Result<(Answer, Origin), Arc<Failed<E>>>> + 'a
+    where
+        E: Send + Sync + 'static,
+        L: Into<Loaded> + 'a,
+        F: Future<Output = Result<L, E>> + 'a,
+    {
+        // Nearly every look-up is a hit and ready at once. The futures of moka and of all that is no hit are large, and no part
+        // of a hit's. One that is given up before it was ready loses the note of a read.
+        let looked = pin!(self.answers.get(key)).now_or_never();
+        match looked {
+            Some(Some(answer)) if self.holds(key, &answer) => {
+                Either::Left(ready(Ok(self.hit(answer))))
+            }
+            _ => Either::Right(Box::pin(self.look_or_load(looked, key, seen, load))),
+        }
+    }
+
+    fn hit(&self, answer: Answer) -> (Answer, Origin) {
+        self.metrics.hits.increment(1);
+        (answer, Origin::Cache)
+    }
+
+    async fn look_or_load<E, L, F>(
         &self,
+        looked: Option<Option<Answer>>,
         key: &Key,
         seen: Tick,
         load: impl Fn() -> F,
@@ -99,32 +130,18 @@ impl Cache {
         L: Into<Loaded>,
         F: Future<Output = Result<L, E>>,
     {
-        match self.answers.get(key).await {
-            Some(answer) if self.holds(key, &answer) => {
-                self.metrics.hits.increment(1);
-                return Ok((answer, Origin::Cache));
-            }
+        let found = match looked {
+            Some(found) => found,
+            None => self.answers.get(key).await,
+        };
+        match found {
+            Some(answer) if self.holds(key, &answer) => return Ok(self.hit(answer)),
             Some(answer) => {
                 self.metrics.outdated.increment(1);
-                Box::pin(self.drop_answer(key, &answer)).await;
+                self.drop_answer(key, &answer).await;
             }
             None => self.metrics.misses.increment(1),
         }
-        // Boxed, so that the future of a hit, which is nearly all of them, is not as large as that of a load.
-        Box::pin(self.load_for(key, seen, load)).await
-    }
-
-    async fn load_for<E, L, F>(
-        &self,
-        key: &Key,
-        seen: Tick,
-        load: impl Fn() -> F,
-    ) -> Result<(Answer, Origin), Arc<Failed<E>>>
-    where
-        E: Send + Sync + 'static,
-        L: Into<Loaded>,
-        F: Future<Output = Result<L, E>>,
-    {
         for _ in 0..MAX_SHARED_ATTEMPTS {
             match self.load_shared(key, load()).await {
                 // Begun after what this asker has seen, it is good enough for him even if it was touched meanwhile.

@@ -27,15 +27,12 @@ pub(crate) fn entity_tag(body: &[u8]) -> HeaderValue {
     quoted(&ContentHash::of(body).to_string())
 }
 
-/// A body and its entity tag in one piece of memory, which stays as long as either does.
-pub(crate) fn with_its_tag(mut body: Vec<u8>) -> (Bytes, HeaderValue) {
-    let (tag, length) = (entity_tag(&body), body.len());
-    body.reserve_exact(tag.len());
-    body.extend_from_slice(tag.as_bytes());
-    let mut body = Bytes::from(body);
-    let tag = body.split_off(length);
-    let tag = HeaderValue::from_maybe_shared(tag).expect("a tag is visible ASCII");
-    (body, tag)
+/// A body and, before it as in an answer, its entity tag: one piece of memory, which stays as long as either does.
+pub(crate) fn with_its_tag(body: &[u8]) -> (Bytes, HeaderValue) {
+    let tag = entity_tag(body);
+    let mut body = Bytes::from([tag.as_bytes(), body].concat());
+    let tag = HeaderValue::from_maybe_shared(body.split_to(tag.len()));
+    (body, tag.expect("a tag is visible ASCII"))
 }
 
 /// The most that the compressed form of a body takes.

@@ -63,6 +63,9 @@ impl Origins {
 
     /// What a page's request may be told; `None` where it is not to be read by that page.
     pub(super) fn grant(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+        if self.0.is_empty() {
+            return None;
+        }
         let origin = headers.get(header::ORIGIN)?;
         if self.0.iter().any(|Origin(allowed)| *allowed == ANY) {
             return Some(ANY);
@@ -75,12 +78,14 @@ impl Origins {
 
     /// Whether a page would change something that is neither ours nor named. Only browsers say where a request comes from.
     pub(super) fn refuse(&self, request: &ServiceRequest) -> bool {
-        let headers = request.headers();
-        let reads = matches!(
+        if matches!(
             *request.method(),
             Method::GET | Method::HEAD | Method::OPTIONS
-        );
-        let Some(origin) = headers.get(header::ORIGIN).filter(|_| !reads) else {
+        ) {
+            return false;
+        }
+        let headers = request.headers();
+        let Some(origin) = headers.get(header::ORIGIN) else {
             return false;
         };
         let authority = origin

@@ -261,7 +261,6 @@ async fn without_the_setting_no_page_of_another_origin_is_told_anything() {
     );
     for header in [
         "x-content-type-options: nosniff",
-        "referrer-policy: no-referrer",
         "content-security-policy: default-src 'none'; frame-ancestors 'none'",
     ] {
         assert!(head.contains(header), "{head}");

@@ -2,13 +2,12 @@
 //! library itself answered an error without one (a wrong method, an unreadable parameter).
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::time::Duration;
 
 use actix_web::ResponseError;
 use actix_web::body::MessageBody;
 use actix_web::dev::ServiceResponse;
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderMap, HeaderValue};
 use actix_web::http::{Method, StatusCode, header};
 use metrics::Histogram;
 
@@ -21,8 +20,7 @@ const NO_ROUTE: &str = "none";
 
 const NO_SNIFFING: HeaderValue = HeaderValue::from_static("nosniff");
 const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
-const NO_PAGE: HeaderValue =
-    HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'");
+const NO_PAGE: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 const PRIVATE_NO_CACHE: HeaderValue = HeaderValue::from_static("private, no-cache");
@@ -43,16 +41,15 @@ pub(super) fn finish(
 /// page, nobody may frame it, errors are kept nowhere, and what only a key's holder may see by himself at most: nowhere
 /// either, unless its handler has it asked for again each time.
 fn secure(headers: &mut HeaderMap, is_error: bool, is_private: bool) {
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, NO_SNIFFING);
-    let mut unless_said = |name: HeaderName, value: HeaderValue| {
-        if !headers.contains_key(&name) {
-            headers.insert(name, value);
-        }
-    };
-    unless_said(header::REFERRER_POLICY, NO_REFERRER);
-    unless_said(header::CONTENT_SECURITY_POLICY, NO_PAGE);
-    if is_error || is_private {
-        unless_said(header::CACHE_CONTROL, NO_STORE);
+    headers.append(header::X_CONTENT_TYPE_OPTIONS, NO_SNIFFING);
+    if headers.contains_key(header::CONTENT_SECURITY_POLICY) {
+        // What has said that it may show something can lead to elsewhere.
+        headers.append(header::REFERRER_POLICY, NO_REFERRER);
+    } else {
+        headers.append(header::CONTENT_SECURITY_POLICY, NO_PAGE);
+    }
+    if (is_error || is_private) && !headers.contains_key(header::CACHE_CONTROL) {
+        headers.append(header::CACHE_CONTROL, NO_STORE);
     }
     if is_private && headers.get(header::CACHE_CONTROL) == Some(&NO_CACHE) {
         headers.insert(header::CACHE_CONTROL, PRIVATE_NO_CACHE);
@@ -91,21 +88,20 @@ fn allowed_methods(response: &ServiceResponse) -> Vec<Method> {
 }
 
 thread_local! {
-    /// Each worker looks a route's histogram up once; routes and statuses are few.
-    static HISTOGRAMS: RefCell<HashMap<u16, HashMap<String, Histogram>>> = RefCell::default();
+    /// Each worker looks a route's histogram up once; routes and statuses are few enough to be passed one by one.
+    static HISTOGRAMS: RefCell<Vec<(StatusCode, String, Histogram)>> = RefCell::default();
 }
 
 fn record(response: &ServiceResponse, duration: Duration) {
-    let status = response.status().as_u16();
+    let status = response.status();
     let route = response.request().match_name().unwrap_or(NO_ROUTE);
     HISTOGRAMS.with_borrow_mut(|histograms| {
-        let routes = histograms.entry(status).or_default();
-        if let Some(histogram) = routes.get(route) {
+        let mut known = histograms.iter();
+        if let Some((.., histogram)) = known.find(|(of, at, _)| *of == status && at == route) {
             return histogram.record(duration);
         }
-        let histogram =
-            metrics::histogram!(DURATION, "route" => route.to_owned(), "status" => status.to_string());
+        let histogram = metrics::histogram!(DURATION, "route" => route.to_owned(), "status" => status.as_str().to_owned());
         histogram.record(duration);
-        routes.insert(route.to_owned(), histogram);
+        histograms.push((status, route.to_owned(), histogram));
     });
 }

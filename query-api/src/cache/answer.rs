@@ -50,9 +50,10 @@ impl Answer {
         let (body, etag) = match large {
             Some(_) => {
                 let etag = entity_tag(&body);
-                (body.into(), etag)
+                // What it was printed into may be nearly twice as large.
+                (body.into_boxed_slice().into(), etag)
             }
-            None => with_its_tag(body),
+            None => with_its_tag(&body),
         };
         Self {
             large,

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use common::http::{HttpError, NoRoom, body_in, shared_body};
+use futures_util::future::{Either, ready};
 
 use super::{State, unavailable};
 use crate::cache::{Answer, Origin};
@@ -66,47 +68,59 @@ impl LoadError {
 }
 
 /// What an answer is written in, and where it comes from if it was not ready.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Kind {
-    content_type: &'static str,
-    loaded_from: &'static str,
+    content_type: HeaderValue,
+    loaded_from: HeaderValue,
 }
 
-const MEMORY: &str = "cache";
-const DATABASE: &str = "database";
-const JSON: &str = "application/json";
+const MEMORY: HeaderValue = HeaderValue::from_static("cache");
+const DATABASE: HeaderValue = HeaderValue::from_static("database");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Read from the tables.
-pub(super) const ROWS: Kind = Kind {
+pub(super) static ROWS: Kind = Kind {
     content_type: JSON,
     loaded_from: DATABASE,
 };
 /// Made of aggregates, which are always in memory.
-pub(super) const TOTALS: Kind = Kind {
+pub(super) static TOTALS: Kind = Kind {
     content_type: JSON,
     loaded_from: MEMORY,
 };
-pub(super) const CHART: Kind = Kind {
-    content_type: "image/svg+xml",
+pub(super) static CHART: Kind = Kind {
+    content_type: HeaderValue::from_static("image/svg+xml"),
     loaded_from: MEMORY,
 };
 
 /// The answer with its entity tag, compressed where the client reads that and it pays; 304 where the client has it.
-pub(super) async fn tagged(
+pub(super) fn tagged<'a>(
+    request: &'a HttpRequest,
+    state: &'a State,
+    found: (Answer, Origin),
+    kind: &'static Kind,
+) -> impl Future<Output = Result<HttpResponse, HttpError>> + 'a {
+    if found.0.large.is_none() || !accepts_gzip(request) {
+        return Either::Left(ready(respond(request, state, found, kind, None)));
+    }
+    // Boxed: few answers need a future of this size.
+    Either::Right(Box::pin(async move {
+        let compressed = found.0.compressed().await;
+        respond(request, state, found, kind, compressed)
+    }))
+}
+
+fn respond(
     request: &HttpRequest,
     state: &State,
     (answer, origin): (Answer, Origin),
-    kind: Kind,
+    kind: &'static Kind,
+    compressed: Option<Compressed>,
 ) -> Result<HttpResponse, HttpError> {
-    let compressed = if accepts_gzip(request) {
-        answer.compressed().await
-    } else {
-        None
-    };
     let is_compressed = compressed.is_some();
     let (source, timing) = match origin {
         Origin::Cache => (MEMORY, HIT),
-        Origin::Load => (kind.loaded_from, miss(answer.load_time)),
+        Origin::Load => (kind.loaded_from.clone(), miss(answer.load_time)),
     };
     let (length, large) = (answer.body.len(), answer.large);
     let (body, etag) = match compressed {
@@ -115,36 +129,30 @@ pub(super) async fn tagged(
     };
     let is_known = matches_tag(request, &etag);
     let mut response = if is_known {
-        HttpResponse::NotModified()
+        HttpResponse::new(StatusCode::NOT_MODIFIED)
     } else {
-        HttpResponse::Ok()
+        let body = match &large {
+            Some(large) => large.sending.body_in(&state.sending, body, length),
+            None => Ok(shared_body(body)),
+        };
+        HttpResponse::with_body(StatusCode::OK, body.map_err(too_many_large)?)
     };
-    response
-        .insert_header((header::CACHE_CONTROL, REVALIDATE))
-        .insert_header((header::ETAG, etag))
-        .insert_header((X_DATA_SOURCE, HeaderValue::from_static(source)))
-        .insert_header((SERVER_TIMING, timing));
+    // Appended, as nothing is there yet: what a header replaces is another thing to move.
+    let headers = response.headers_mut();
+    headers.append(header::CACHE_CONTROL, REVALIDATE);
+    headers.append(header::ETAG, etag);
+    headers.append(X_DATA_SOURCE, source);
+    headers.append(SERVER_TIMING, timing);
     if large.is_some() {
-        response.insert_header((header::VARY, VARY));
+        headers.append(header::VARY, VARY);
     }
-    if is_known {
-        return Ok(response.finish());
+    if !is_known {
+        headers.append(header::CONTENT_TYPE, kind.content_type.clone());
+        if is_compressed {
+            headers.append(header::CONTENT_ENCODING, GZIP);
+        }
     }
-    let body = match large {
-        Some(large) => large
-            .sending
-            .body_in(&state.sending, body, length)
-            .map_err(too_many_large)?,
-        None => shared_body(body),
-    };
-    if is_compressed {
-        response.insert_header((header::CONTENT_ENCODING, GZIP));
-    }
-    response.insert_header((
-        header::CONTENT_TYPE,
-        HeaderValue::from_static(kind.content_type),
-    ));
-    Ok(response.body(body))
+    Ok(response)
 }
 
 /// An answer that is not worth a tag: from memory, or loaded for this client alone within `load_time`.
@@ -158,13 +166,13 @@ pub(super) fn untagged(
         None => (MEMORY, HIT),
         Some(load_time) => (DATABASE, miss(load_time)),
     };
-    let mut response = HttpResponse::Ok();
-    response
-        .insert_header((header::CACHE_CONTROL, REVALIDATE))
-        .insert_header((X_DATA_SOURCE, HeaderValue::from_static(source)))
-        .insert_header((SERVER_TIMING, timing))
-        .insert_header((header::CONTENT_TYPE, HeaderValue::from_static(JSON)));
-    Ok(response.body(body))
+    let mut response = HttpResponse::with_body(StatusCode::OK, body);
+    let headers = response.headers_mut();
+    headers.append(header::CACHE_CONTROL, REVALIDATE);
+    headers.append(X_DATA_SOURCE, source);
+    headers.append(SERVER_TIMING, timing);
+    headers.append(header::CONTENT_TYPE, JSON);
+    Ok(response)
 }
 
 fn too_many_large(_: NoRoom) -> HttpError {

@@ -71,7 +71,7 @@ async fn chart(
         .answer(&Key::Chart(chart), seen.tick, draw)
         .await;
     let drawn = drawn.map_err(|failed| failed.error.to_http())?;
-    let mut response = tagged(request, state, drawn, CHART).await?;
+    let mut response = tagged(request, state, drawn, &CHART).await?;
     let headers = response.headers_mut();
     headers.insert(
         header::CONTENT_SECURITY_POLICY,

@@ -181,9 +181,9 @@ pub fn as_of(freshness: &OwnFreshness) -> impl FnOnce(&mut HeaderMap, time::Inst
 }
 
 fn tell(seen: &Seen, headers: &mut HeaderMap, now: Instant) {
-    headers.insert(X_AS_OF, seen.as_of_header.clone());
+    headers.append(X_AS_OF, seen.as_of_header.clone());
     if is_stale(seen.looked_at, now) {
-        headers.insert(X_STALE.0, X_STALE.1);
+        headers.append(X_STALE.0, X_STALE.1);
     }
 }
 

@@ -42,8 +42,8 @@ async fn order(request: HttpRequest, state: web::Data<State>) -> Result<HttpResp
     // What breaks the rule for ids is nobody's id; so does what is still encoded here, `/`, `%` and `+`.
     let order_id = OrderId::parse(request.match_info().query("order_id"))
         .map_err(|_| LoadError::UnknownOrder.to_http())?;
-    let (found, seen) = find_order(&state, order_id, wait).await?;
-    let mut response = tagged(&request, &state, found, ROWS).await?;
+    let (found, seen) = find_order(&state, &order_id, wait).await?;
+    let mut response = tagged(&request, &state, found, &ROWS).await?;
     if !wait.is_zero() {
         tell(&seen, response.headers_mut(), Instant::now());
     }
@@ -53,7 +53,7 @@ async fn order(request: HttpRequest, state: web::Data<State>) -> Result<HttpResp
 /// Waits for an order that is not stored yet; with it, how far was seen before it was looked up.
 async fn find_order(
     state: &State,
-    order_id: OrderId,
+    order_id: &OrderId,
     wait: Duration,
 ) -> Result<((Answer, Origin), Arc<Seen>), HttpError> {
     // Whoever waits for nothing needs no clock.
@@ -63,26 +63,36 @@ async fn find_order(
         let seen = state.seen()?;
         let loaded = state
             .cache
-            .answer(&key, seen.tick, || load_order(state, &order_id))
+            .answer(&key, seen.tick, || load_order(state, order_id))
             .await;
-        let failed = match loaded {
+        match loaded {
             Ok(found) => return Ok((found, seen)),
-            Err(failed) => failed,
-        };
-        let deadline = deadline.filter(|deadline| Instant::now() < *deadline);
-        let (LoadError::UnknownOrder, Some(deadline)) = (&failed.error, deadline) else {
-            return Err(failed.error.to_http());
-        };
-        let stored = state
-            .waiting
-            .wait_for(&order_id)
-            .map_err(|error| unavailable(&error.to_string()))?;
-        match tokio::time::timeout_at(deadline, stored).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => return Err(unavailable("the service is stopping")),
-            Err(_) if state.database() == Database::Away => return Err(LoadError::Away.to_http()),
-            Err(_) => return Err(failed.error.to_http()),
+            Err(failed) => Box::pin(wait_for(state, order_id, deadline, &failed.error)).await?,
         }
+    }
+}
+
+/// Until the order is stored, if it is worth waiting for: not longer than to the deadline, and not where `failed` says more
+/// than that it is not there.
+async fn wait_for(
+    state: &State,
+    order_id: &OrderId,
+    deadline: Option<Instant>,
+    failed: &LoadError,
+) -> Result<(), HttpError> {
+    let deadline = deadline.filter(|deadline| Instant::now() < *deadline);
+    let (LoadError::UnknownOrder, Some(deadline)) = (failed, deadline) else {
+        return Err(failed.to_http());
+    };
+    let stored = state
+        .waiting
+        .wait_for(order_id)
+        .map_err(|error| unavailable(&error.to_string()))?;
+    match tokio::time::timeout_at(deadline, stored).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(LoadError::Stopping.to_http()),
+        Err(_) if state.database() == Database::Away => Err(LoadError::Away.to_http()),
+        Err(_) => Err(failed.to_http()),
     }
 }
 
@@ -149,8 +159,11 @@ async fn orders(request: HttpRequest, state: web::Data<State>) -> Result<HttpRes
             return first_page_of_user(&request, &state, &seen, user_id, limit).await;
         }
         Asked::First => return first_page(&request, &state, &seen, limit).await,
-        Asked::OfUser(user_id, after) => load_orders_of_user(&state, &user_id, limit, after).await,
-        Asked::After(order_no) => load_newest(&state, limit, order_no).await,
+        // Boxed: the first pages, which are in memory, need no futures of this size.
+        Asked::OfUser(user_id, after) => {
+            Box::pin(load_orders_of_user(&state, &user_id, limit, after)).await
+        }
+        Asked::After(order_no) => Box::pin(load_newest(&state, limit, order_no)).await,
     };
     let page = later_page.map_err(|error| error.to_http())?;
     untagged(&state, page, Some(started.elapsed()))
@@ -177,7 +190,7 @@ async fn first_page_of_user(
     let load = || load_orders_of_user(state, &user_id, limit, (Timestamp::MAX, OrderNo::MAX));
     let loaded = state.cache.answer(&key, seen.tick, load).await;
     let loaded = loaded.map_err(|failed| failed.error.to_http())?;
-    tagged(request, state, loaded, ROWS).await
+    tagged(request, state, loaded, &ROWS).await
 }
 
 async fn first_page(
@@ -192,7 +205,7 @@ async fn first_page(
         .answer(&Key::NewestOrders { limit }, seen.tick, load)
         .await;
     let loaded = loaded.map_err(|failed| failed.error.to_http())?;
-    tagged(request, state, loaded, ROWS).await
+    tagged(request, state, loaded, &ROWS).await
 }
 
 async fn load_orders_of_user(

@@ -68,7 +68,7 @@ async fn series_of_user(
     };
     let loaded = state.cache.answer(&key, seen.tick, load).await;
     let loaded = loaded.map_err(|failed| failed.error.to_http())?;
-    tagged(&request, &state, loaded, ROWS).await
+    tagged(&request, &state, loaded, &ROWS).await
 }
 
 async fn active_users(
@@ -103,7 +103,7 @@ async fn active_users(
     };
     let loaded = state.cache.answer(&key, seen.tick, load).await;
     let loaded = loaded.map_err(|failed| failed.error.to_http())?;
-    tagged(&request, &state, loaded, ROWS).await
+    tagged(&request, &state, loaded, &ROWS).await
 }
 
 /// The currency that is meant, and the hours of the user's first and last order in it: what is not named is about the

@@ -77,5 +77,5 @@ pub(super) async fn answer(
         .answer(&Key::Question(question), seen.tick, print)
         .await;
     let printed = printed.map_err(|failed| failed.error.to_http())?;
-    tagged(request, state, printed, TOTALS).await
+    tagged(request, state, printed, &TOTALS).await
 }

@@ -10,9 +10,9 @@ use crate::memory::Peaks;
 use crate::report::{Figure, Pair};
 use crate::wrk::{self, Requests};
 
-const REPEATS: usize = 5;
-/// What the query API does now and then, like the upkeep of its metrics, comes round in each.
-const RUN: Duration = Duration::from_secs(5);
+/// Many and short: what else this machine does comes and goes within seconds, and is to meet both sides alike.
+const REPEATS: usize = 15;
+const RUN: Duration = Duration::from_secs(2);
 pub(crate) const CONNECTIONS: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(60);
 const ORDERS: usize = 1_000;

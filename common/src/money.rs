@@ -292,16 +292,20 @@ fn text(negative: bool, units: u128) -> Text {
         text.push_str(itoa::Buffer::new().format(units / one));
         u64::try_from(units % one).expect("less than one")
     };
-    let digit = |value: u64| char::from(b'0' + u8::try_from(value % 10).expect("a digit"));
-    text.push('.');
-    text.push(digit(fraction / 1000));
-    text.push(digit(fraction / 100));
-    if !fraction.is_multiple_of(100) {
-        text.push(digit(fraction / 10));
-    }
-    if !fraction.is_multiple_of(10) {
-        text.push(digit(fraction));
-    }
+    let digit = |value: u64| b'0' + u8::try_from(value % 10).expect("a digit");
+    let decimals = [
+        b'.',
+        digit(fraction / 1000),
+        digit(fraction / 100),
+        digit(fraction / 10),
+        digit(fraction),
+    ];
+    let shown = match fraction {
+        _ if fraction % 100 == 0 => 3,
+        _ if fraction % 10 == 0 => 4,
+        _ => 5,
+    };
+    text.push_str(str::from_utf8(&decimals[..shown]).expect("digits"));
     text
 }
 

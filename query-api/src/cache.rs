@@ -87,7 +87,7 @@ impl Cache {
     }
 
     /// The answer to `key` for one who has seen `seen`; `load` reads it if it is not here. What `load` fails with is
-    /// shared by all who waited for it, and nothing is kept.
+    /// shared by all who waited for it, and nothing is kept. To be awaited at once: it has been looked for when this returns.
     ///
     /// # Errors
     /// What `load` failed with.
@@ -102,8 +102,8 @@ impl Cache {
         L: Into<Loaded> + 'a,
         F: Future<Output = Result<L, E>> + 'a,
     {
-        // Nearly every look-up is a hit and ready at once. The futures of moka and of all that is no hit are large, and no part
-        // of a hit's. One that is given up before it was ready loses the note of a read.
+        // Nearly every look-up is a hit, and ready at once. The future of moka's look-up and that of a load are large, and no
+        // part of a hit's.
         let looked = pin!(self.answers.get(key)).now_or_never();
         match looked {
             Some(Some(answer)) if self.holds(key, &answer) => {
@@ -130,15 +130,21 @@ impl Cache {
         L: Into<Loaded>,
         F: Future<Output = Result<L, E>>,
     {
-        let found = match looked {
+        let unusable = match looked {
             Some(found) => found,
-            None => self.answers.get(key).await,
+            // moka was in the middle of its upkeep, and it has forgotten who waits for that.
+            None => {
+                self.settle().await;
+                match self.answers.get(key).await {
+                    Some(answer) if self.holds(key, &answer) => return Ok(self.hit(answer)),
+                    found => found,
+                }
+            }
         };
-        match found {
-            Some(answer) if self.holds(key, &answer) => return Ok(self.hit(answer)),
-            Some(answer) => {
+        match unusable {
+            Some(outdated) => {
                 self.metrics.outdated.increment(1);
-                self.drop_answer(key, &answer).await;
+                self.drop_answer(key, &outdated).await;
             }
             None => self.metrics.misses.increment(1),
         }

@@ -27,7 +27,7 @@ pub(crate) fn entity_tag(body: &[u8]) -> HeaderValue {
     quoted(&ContentHash::of(body).to_string())
 }
 
-/// A body and, before it as in an answer, its entity tag: one piece of memory, which stays as long as either does.
+/// A body and its entity tag, which lies before it as it is sent: one piece of memory, which stays as long as either does.
 pub(crate) fn with_its_tag(body: &[u8]) -> (Bytes, HeaderValue) {
     let tag = entity_tag(body);
     let mut body = Bytes::from([tag.as_bytes(), body].concat());

@@ -265,7 +265,10 @@ async fn without_the_setting_no_page_of_another_origin_is_told_anything() {
     ] {
         assert!(head.contains(header), "{head}");
     }
-    assert!(!head.contains("cache-control"), "{head}");
+    // What is no page leads nowhere.
+    for header in ["cache-control", "referrer-policy"] {
+        assert!(!head.contains(header), "{head}");
+    }
 }
 
 #[tokio::test]

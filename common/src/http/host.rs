@@ -8,30 +8,30 @@ use std::net::IpAddr;
 
 use actix_web::http::header::{self, HeaderMap};
 
-const LOCALHOST: &[u8] = b"localhost";
-const LOOPBACK: &[u8] = b"127.0.0.1";
+const LOCALHOST: &str = "localhost";
+const LOOPBACK: &str = "127.0.0.1";
 
 /// Whether a request means this machine, by a name that leads nowhere else. Without a `Host` no browser has sent it.
 pub(super) fn is_local(headers: &HeaderMap) -> bool {
     let Some(host) = headers.get(header::HOST) else {
         return true;
     };
-    let mut up_to_colons = host.as_bytes().split(|byte| *byte == b':');
-    let name = up_to_colons.next().unwrap_or_default();
-    // What nearly all say is told without being read as an address.
-    name == LOOPBACK || name.eq_ignore_ascii_case(LOCALHOST) || host.to_str().is_ok_and(is_loopback)
+    let name = name(host.to_str().unwrap_or_default());
+    // What nearly all say need not be read as an address.
+    name == LOOPBACK
+        || name.eq_ignore_ascii_case(LOCALHOST)
+        || name
+            .parse()
+            .is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
-/// Whether `127.0.0.2:8080` or `[::1]:8080` names this machine; the port may be missing.
-fn is_loopback(host: &str) -> bool {
+/// `127.0.0.1:8080` without its port, `[::1]:8080` without its brackets too.
+fn name(host: &str) -> &str {
     let in_brackets = host.strip_prefix('[').and_then(|rest| rest.split_once(']'));
-    let address = match in_brackets {
+    match in_brackets {
         Some((address, _)) => address,
-        None => host.split_once(':').map_or(host, |(address, _)| address),
-    };
-    address
-        .parse()
-        .is_ok_and(|address: IpAddr| address.is_loopback())
+        None => host.split_once(':').map_or(host, |(name, _)| name),
+    }
 }
 
 #[cfg(test)]

@@ -60,6 +60,21 @@ fn an_average_rounds_half_to_even() {
 }
 
 #[test]
+fn a_total_has_all_its_digits_however_large_it_is() {
+    for (units, text) in [
+        (0, "0.00"),
+        (-1, "-0.0001"),
+        (-100, "-0.01"),
+        (i128::from(u64::MAX), "1844674407370955.1615"),
+        (i128::from(u64::MAX) + 1, "1844674407370955.1616"),
+        (i128::MAX, "17014118346046923173168730371588410.5727"),
+        (i128::MIN, "-17014118346046923173168730371588410.5728"),
+    ] {
+        assert_eq!(Total::from_units(units).to_string(), text);
+    }
+}
+
+#[test]
 fn a_product_or_a_sum_beyond_fifteen_digits_is_none() {
     let large = Amount::parse("999999999999999").unwrap();
     assert_eq!(large.checked_mul(2), None);

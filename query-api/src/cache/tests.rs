@@ -44,6 +44,23 @@ async fn an_answer_is_kept_until_its_subject_is_touched() {
     assert_eq!(ask(&cache, &key, "4").await, ("3".into(), Origin::Cache));
 }
 
+/// As it is where moka's upkeep stands still for a moment.
+#[tokio::test]
+async fn a_look_up_that_was_not_ready_is_begun_again() {
+    let (cache, touches) = cache();
+    let key = orders_of("a");
+    let again = async |body: &str| {
+        let load = || async { Ok::<_, ()>(body.as_bytes().to_vec()) };
+        let asked = cache.look_or_load(None, &key, cache.now(), load).await;
+        let (answer, origin) = asked.unwrap();
+        (String::from_utf8(answer.body.to_vec()).unwrap(), origin)
+    };
+    assert_eq!(again("1").await, ("1".into(), Origin::Load));
+    assert_eq!(again("2").await, ("1".into(), Origin::Cache));
+    touches.mark(["a"], []);
+    assert_eq!(again("3").await, ("3".into(), Origin::Load));
+}
+
 /// Retention takes orders away: nothing is constant.
 #[tokio::test]
 async fn an_order_is_kept_until_its_user_is_touched_or_a_gap() {

@@ -93,7 +93,7 @@ pub(super) static CHART: Kind = Kind {
     loaded_from: MEMORY,
 };
 
-/// The answer with its entity tag, compressed where the client reads that and it pays; 304 where the client has it.
+/// To be awaited at once. The answer with its entity tag, compressed where the client reads that and it pays; 304 where the client has it.
 pub(super) fn tagged<'a>(
     request: &'a HttpRequest,
     state: &'a State,
@@ -137,7 +137,6 @@ fn respond(
         };
         HttpResponse::with_body(StatusCode::OK, body.map_err(too_many_large)?)
     };
-    // Appended, as nothing is there yet: what a header replaces is another thing to move.
     let headers = response.headers_mut();
     headers.append(header::CACHE_CONTROL, REVALIDATE);
     headers.append(header::ETAG, etag);

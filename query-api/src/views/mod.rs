@@ -24,7 +24,7 @@ pub use periods::{active_users, series_of_user};
 pub use totals::{NoAnswer, answer};
 pub use users::user;
 
-/// Small answers are printed without a larger place having to be found on the way.
+/// Printing a small answer reallocates nothing.
 const SMALL_BYTES: usize = 512;
 
 fn json(value: &impl Serialize) -> Vec<u8> {

@@ -26,8 +26,10 @@ pub use key::Key;
 
 use answer::record_age;
 
-/// What moka and the allocator need for an entry beside its key and its bytes.
-const ENTRY_OVERHEAD_BYTES: usize = 256;
+/// What moka, the holders of a body and the allocator need for an entry beside its key and its answer: 310 as measured, by the
+/// resident memory of 15,000 and of 139,000 orders.
+const BOOKKEEPING_BYTES: usize = 320;
+const ENTRY_BYTES: usize = size_of::<Key>() + size_of::<Answer>() + BOOKKEEPING_BYTES;
 /// How often a value that others loaded may turn out too old before one is loaded for this asker alone.
 const MAX_SHARED_ATTEMPTS: usize = 3;
 
@@ -64,7 +66,7 @@ impl Cache {
     #[must_use]
     pub fn new(capacity_bytes: u64, touches: Arc<Touches>) -> Self {
         let weigh = |key: &Key, answer: &Answer| {
-            let bytes = key.heap_bytes() + answer.bytes() + ENTRY_OVERHEAD_BYTES;
+            let bytes = ENTRY_BYTES + key.heap_bytes() + answer.heap_bytes();
             u32::try_from(bytes).unwrap_or(u32::MAX)
         };
         let requests =

@@ -79,7 +79,7 @@ impl Answer {
     }
 
     /// With the room that its compressed form may come to need.
-    pub(super) fn bytes(&self) -> usize {
+    pub(super) fn heap_bytes(&self) -> usize {
         self.body.len() + self.etag.len() + compression::most_bytes(self.body.len())
     }
 }

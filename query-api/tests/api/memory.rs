@@ -8,8 +8,8 @@ use tokio::net::TcpStream;
 use crate::app::{PATIENCE, process_with};
 use crate::writer::Writer;
 
-const CACHE_BYTES: u64 = 4 * 1024 * 1024;
-const ORDERS: u64 = 12_000;
+const CACHE_BYTES: u64 = 12 * 1024 * 1024;
+const ORDERS: u64 = 20_000;
 /// Every order about twice, in an order that nothing foresees.
 const READS: u64 = 2 * ORDERS;
 const READERS: u64 = 16;
@@ -19,7 +19,7 @@ const FILL: &str = "
     INSERT INTO orders (order_no, order_id, user_id, currency, amount, created_at, received_at, content_hash, attributes)
            SELECT n, 'order-' || n, 'user-' || n % 500, 'USD', n, '2026-01-01', now(), decode(md5(n::text), 'hex'),
                   jsonb_build_object('note', repeat(md5(n::text), 20))
-             FROM generate_series(1, 12000) AS n;
+             FROM generate_series(1, 20000) AS n;
     INSERT INTO user_stats (user_id, currency, order_count, total_amount, first_order_at, last_order_at)
            SELECT user_id, currency, count(*), sum(amount), min(created_at), max(created_at)
              FROM orders GROUP BY user_id, currency";
@@ -29,7 +29,11 @@ async fn random_reads_leave_the_cache_within_its_bound() {
     let database = lab::database().await;
     let writer = Writer::new(&database).await;
     writer.client().batch_execute(FILL).await.unwrap();
-    let settings = [("CACHE_BYTES", CACHE_BYTES.to_string())];
+    // Warm from the start, it would have grown before it is looked at.
+    let settings = [
+        ("CACHE_BYTES", CACHE_BYTES.to_string()),
+        ("WARM_ORDERS", "0".to_owned()),
+    ];
     let mut service = process_with(&database, &settings).await;
     let resident = || service.process().unwrap().resident_bytes().unwrap();
     let before = resident();
@@ -39,7 +43,7 @@ async fn random_reads_leave_the_cache_within_its_bound() {
             tokio::spawn(async move {
                 for read in 0..READS / READERS {
                     // A full cycle through all numbers, at another place for each reader.
-                    let number = 1 + (reader * 750 + read * 7_919) % ORDERS;
+                    let number = 1 + (reader * 1_250 + read * 7_919) % ORDERS;
                     let answer = http.get(&format!("{url}{number}")).await.unwrap();
                     assert_eq!(answer.status, 200, "{}", answer.text());
                 }
@@ -72,8 +76,7 @@ async fn random_reads_leave_the_cache_within_its_bound() {
     .await;
     let grown = resident().saturating_sub(before);
     eprintln!("a cache of {CACHE_BYTES} bytes has made the process grow by {grown}");
-    // The allocator's and the connections' share is no part of the cache's bytes, and does not grow with what is read.
-    assert!(grown < CACHE_BYTES * 6, "{grown}");
+    assert!(grown < CACHE_BYTES * 11 / 10, "{grown}");
     service.stop_within(Duration::from_secs(20)).await.unwrap();
 }
 

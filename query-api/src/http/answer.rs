@@ -93,7 +93,8 @@ pub(super) static CHART: Kind = Kind {
     loaded_from: MEMORY,
 };
 
-/// To be awaited at once. The answer with its entity tag, compressed where the client reads that and it pays; 304 where the client has it.
+/// The answer with its entity tag, compressed where the client reads that and it pays; 304 where the client has it. To be awaited
+/// at once: what needs no compressing has been made when this returns.
 pub(super) fn tagged<'a>(
     request: &'a HttpRequest,
     state: &'a State,

@@ -310,7 +310,7 @@ impl Attempts<'_> {
                 tracing::warn!(
                     kafka.partition = self.partition.0,
                     cause,
-                    message,
+                    error = message,
                     "the batch could not be applied; trying until it can"
                 );
             }

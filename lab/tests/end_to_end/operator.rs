@@ -198,6 +198,11 @@ async fn metrics_tell_what_happened_and_no_record_has_a_line_in_the_log() -> any
     ] {
         assert_eq!(log.matches(change).count(), 1, "{change}\n{log}");
     }
+    // Under a name of its own: as a second `message` it would hide the first from whoever reads JSON.
+    let mut trouble = log
+        .lines()
+        .filter(|line| line.contains("trying until it can"));
+    assert!(trouble.all(|line| line.contains(" error=")), "{log}");
 
     // What librdkafka says of a partition comes once a second.
     let told = async || {
